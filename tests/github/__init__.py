@@ -1,0 +1,1 @@
+"""A stand-in for GitHub that checks every request against GitHub's published description."""
