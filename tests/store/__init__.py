@@ -1,0 +1,1 @@
+"""Tests of records, routes and locks, on the stand-in; tests/real runs them on Consul."""
