@@ -1,0 +1,1 @@
+"""The router under real nginx: against real Consul, and against a Consul that lies."""
