@@ -1,0 +1,107 @@
+"""The router's benchmark: `python bench/router.py all`, or one part; prints Markdown tables."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+
+import router_cost  # noqa: E402 - the path is set just above
+import router_soak  # noqa: E402
+import router_stage  # noqa: E402
+import router_times  # noqa: E402
+
+QUICK = {"rounds": 3, "seconds": 1, "follow": 40, "others": 5.0, "hold": 5.0, "minutes": 0.5}
+FULL = {"rounds": 9, "seconds": 2, "follow": 200, "others": 10.0, "hold": 30.0, "minutes": 30.0}
+HEAD = "| | N | median ms | p99 ms | max ms |\n|---|---|---|---|---|"
+
+
+def cost(size: dict[str, float]) -> None:
+    """CPU per request and requests per second against all contenders; one app, then 200."""
+    with router_stage.open_stage(1000) as stage:
+        names = ["plain", "router", "haproxy", "caddy", "blocking"]
+        for apps, chosen in ((1, names), (200, names[:3])):
+            print(f"\n### {apps} app{'s in random order' if apps > 1 else ''}, 1,000 routes\n")
+            taken = router_cost.rounds(
+                stage,
+                chosen,
+                int(size["rounds"]),
+                size["seconds"],
+                apps,
+                first_port=18100 if apps == 1 else 18120,
+            )
+            print(router_cost.table(taken), flush=True)
+
+
+def follow(size: dict[str, float]) -> None:
+    """KV write to first request on the new place."""
+    print(f"\n### From the KV write to the first answer\n\n{HEAD}")
+    for routes in (1000, 10_000, 100_000):
+        with router_stage.open_stage(routes) as stage:
+            router_stage.start_router(stage, 18150)
+            taken = router_times.follow(stage, 18150, int(size["follow"]))
+            print(router_times.report(f"{routes:,} routes", taken), flush=True)
+
+
+def others(size: dict[str, float]) -> None:
+    """Other requests while routes change."""
+    print(f"\n### Other requests at 10,000 routes, 200 a second\n\n{HEAD}")
+    with router_stage.open_stage(10_000) as stage:
+        router_stage.start_router(stage, 18150)
+        for rate in (0, 10, 0, 10):
+            taken = router_times.other_requests(stage, 18150, size["others"], rate)
+            print(router_times.report(f"{rate} changes a second", taken), flush=True)
+
+
+def hold(size: dict[str, float]) -> None:
+    """1,000 requests held, then released."""
+    print(f"\n### 1,000 requests held for {size['hold']:.0f} s\n\n{HEAD}")
+    with router_stage.open_stage(100) as stage:
+        router_stage.start_router(stage, 18150)
+        taken = router_times.hold(stage, 18150, 1000, size["hold"])
+        print(router_times.report("from the KV write to the answer", taken), flush=True)
+
+
+def memory(size: dict[str, float]) -> None:
+    """Memory for each thousand routes, and after many reloads."""
+    with router_stage.open_stage(1000) as stage:
+        pid = router_stage.start_router(stage, 18150)
+        before, after = router_times.memory(stage, 18150, pid, 20_000)
+        print(f"\nworker 0 with 1,000 routes: {before:.1f} MiB; with 21,000: {after:.1f} MiB; "
+              f"{(after - before) / 20:.2f} MiB for each 1,000")  # fmt: skip
+    with router_stage.open_stage(100) as stage:
+        found = router_times.rss_after_reloads(stage, 18150, int(size["rounds"] * 110))
+        print("MiB of master and workers along the reloads:",
+              ", ".join(f"{value:.1f}" for value in found), flush=True)  # fmt: skip
+
+
+def soak(size: dict[str, float]) -> None:
+    """200 requests a second through reloads, a frozen Consul and redeploys."""
+    with router_stage.open_stage(1000) as stage:
+        found, log = router_soak.run(stage, 18150, size["minutes"])
+        failed = sum(found.results.values()) - found.results["200"]
+        print(f"\n{failed} failed of {sum(found.results.values())}; slowest {found.slowest:.2f} s; "
+              f"{len(log)} disturbances; {dict(found.results)}", flush=True)  # fmt: skip
+
+
+PARTS = {part.__name__: part for part in (cost, follow, others, hold, memory, soak)}
+
+
+def main() -> None:
+    """Run the parts that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["all"], help=f"all, or of {', '.join(PARTS)}")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work, to see it run")
+    parser.add_argument("--minutes", type=float, help="how long the soak lasts")
+    chosen = parser.parse_args()
+    size = dict(QUICK if chosen.quick else FULL)
+    size["minutes"] = chosen.minutes or size["minutes"]
+    load = os.getloadavg()[0]
+    print(f"{os.cpu_count()} processors, load {load:.1f} before the start")
+    for name in PARTS if chosen.parts == ["all"] else chosen.parts:
+        PARTS[name](size)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""The stage of the router's benchmark: Consul, the app, and each contender pinned to one core."""
+
+import base64
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+
+from reviewapps.router import Router, render
+
+HERE = Path(__file__).parent
+NGINX = HERE.parent / "nginx"
+ADDRESS = "127.0.0.19"
+APP_ADDRESS = "127.0.19.1"
+CONSUL_PORT = 18500
+PROXY_CORE, LOAD_CORE = "0", "1"
+APPS = 200
+
+
+def consul_binary() -> str:
+    """Return the Consul of this machine."""
+    cached = Path.home() / ".cache/reviewapps/bin/consul"
+    return str(cached) if cached.exists() else shutil.which("consul") or "consul"
+
+
+def host(number: int) -> str:
+    """Return the host of an app; first letters are spread, as labels are."""
+    return f"{chr(97 + number % 26)}pp{number:05d}-abc234.localhost"
+
+
+def place(number: int) -> str:
+    return f"{APP_ADDRESS}:{20001 + number % APPS}"
+
+
+class Stage:
+    """Everything that runs beside the proxy under test."""
+
+    def __init__(self, run: Path, stack: ExitStack, routes: int) -> None:
+        self.run = run
+        self.stack = stack
+        self.routes = routes
+        self.consul_pid = 0
+        self.consul = httpx.Client(base_url=f"http://{ADDRESS}:{CONSUL_PORT}", timeout=60)
+
+    def spawn(self, *command: str, core: str) -> subprocess.Popen[bytes]:
+        """Start a process on one core; it is killed when the stage is left."""
+        log = (self.run / f"{Path(command[0]).name}-{time.time_ns()}.out").open("wb")
+        process = subprocess.Popen(
+            ["taskset", "-c", core, *command], stdout=log, stderr=log, cwd=self.run
+        )
+        self.stack.callback(stop, process)
+        return process
+
+    def put_routes(self, hosts: range) -> None:
+        """Write routes and host records, 60 operations a transaction."""
+        pairs = []
+        for number in hosts:
+            pairs.append((f"reviewapps/hosts/{host(number)}", record(number)))
+            pairs.append((f"reviewapps/routes/{host(number)}", place(number)))
+        for start in range(0, len(pairs), 60):
+            operations = [
+                {"KV": {"Verb": "set", "Key": key, "Value": base64_text(value)}}
+                for key, value in pairs[start : start + 60]
+            ]
+            self.consul.put("/v1/txn", json=operations).raise_for_status()
+
+    def file(self, name: str, text: str) -> Path:
+        path = self.run / name
+        path.write_text(text)
+        return path
+
+    def template(self, name: str, **values: object) -> Path:
+        text = (HERE / "router_contenders" / name).read_text()
+        return self.file(name, text.format(run=self.run, **values))
+
+
+def record(number: int) -> str:
+    slug = host(number).partition(".")[0]
+    access = '{"kind":"public"}'
+    return f'{{"schema":1,"slug":"{slug}","state":"running","access":{access}}}'
+
+
+def base64_text(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_for_port(address: str, port: int, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((address, port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+@contextmanager
+def open_stage(routes: int) -> Iterator[Stage]:
+    """Start Consul with `routes` routes and the app."""
+    run = Path(tempfile.mkdtemp(prefix="bench-router-"))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, run, True)
+        stage = Stage(run, stack, routes)
+        ports = [f"-{name}-port=-1" for name in ("dns", "grpc", "grpc-tls")]
+        agent = stage.spawn(
+            consul_binary(), "agent", "-dev", f"-client={ADDRESS}", f"-bind={ADDRESS}",
+            f"-http-port={CONSUL_PORT}", "-server-port=18300", "-serf-lan-port=18301",
+            "-serf-wan-port=18302", "-log-level=err", *ports, core=LOAD_CORE,
+        )  # fmt: skip
+        stage.consul_pid = agent.pid
+        wait_for_port(ADDRESS, CONSUL_PORT)
+        while stage.consul.get("/v1/status/leader").text in ('""', ""):
+            time.sleep(0.1)
+        listens = "".join(f"listen {APP_ADDRESS}:{20001 + n};\n" for n in range(APPS))
+        conf = stage.template("upstream.conf", listens=listens)
+        stage.spawn("nginx", "-e", "stderr", "-c", str(conf), core=LOAD_CORE)
+        wait_for_port(APP_ADDRESS, 20001)
+        stage.put_routes(range(routes))
+        yield stage
+
+
+def worker_of(master: int) -> int:
+    """Return the process that does the work: nginx's worker, or the process itself."""
+    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    return int(children[0]) if children else master
+
+
+def routes_of(health: str) -> int:
+    try:
+        return int(httpx.get(health).json()["routes"])
+    except httpx.HTTPError:
+        return -1  # it has only just begun to listen
+
+
+def start_router(stage: Stage, port: int, **changes: object) -> int:
+    """Start the router with everything on; return the worker's process id."""
+    run = stage.run / f"router-{port}"
+    run.mkdir()
+    settings: dict[str, object] = {
+        "listen": (f"{ADDRESS}:{port}",),
+        "shard_size": 2000,
+        "listen_metrics": (f"{ADDRESS}:{port + 1000}",),
+        "domains": ("localhost",),
+        "node_networks": (f"{APP_ADDRESS}/24",),
+        "consul_address": f"{ADDRESS}:{CONSUL_PORT}",
+        "run_dir": str(run),
+        "router_id": f"bench-{port}",
+        "workers": 1,
+        "user": "root",
+        "nginx_dir": str(NGINX),
+        "access_log": "off",
+        "error_log": str(run / "error.log"),
+    }
+    conf = stage.file(f"router-{port}.conf", render(Router(**{**settings, **changes}), NGINX))  # type: ignore[arg-type]
+    process = stage.spawn("nginx", "-e", "stderr", "-c", str(conf), core=PROXY_CORE)
+    health = f"http://{ADDRESS}:{port + 1000}/health"
+    wait_for_port(ADDRESS, port)
+    deadline = time.monotonic() + 120
+    while routes_of(health) < stage.routes:
+        if time.monotonic() > deadline:
+            raise TimeoutError((run / "error.log").read_text())
+        time.sleep(0.1)
+    return worker_of(process.pid)
+
+
+def start_plain(stage: Stage, port: int) -> int:
+    conf = stage.template("plain.conf", listen=f"{ADDRESS}:{port}", app=place(0))
+    process = stage.spawn("nginx", "-e", "stderr", "-c", str(conf), core=PROXY_CORE)
+    wait_for_port(ADDRESS, port)
+    return worker_of(process.pid)
+
+
+def start_blocking(stage: Stage, port: int) -> int:
+    conf = stage.template(
+        "blocking.conf", listen=f"{ADDRESS}:{port}", consul=f"{ADDRESS}:{CONSUL_PORT}"
+    )
+    process = stage.spawn("nginx", "-e", "stderr", "-c", str(conf), core=PROXY_CORE)
+    wait_for_port(ADDRESS, port)
+    return worker_of(process.pid)
+
+
+def start_haproxy(stage: Stage, port: int) -> int:
+    stage.file("haproxy.map", "".join(f"{host(n)} {place(n)}\n" for n in range(stage.routes)))
+    conf = stage.template("haproxy.cfg", listen=f"{ADDRESS}:{port}")
+    process = stage.spawn("haproxy", "-q", "-db", "-f", str(conf), core=PROXY_CORE)
+    wait_for_port(ADDRESS, port)
+    return process.pid
+
+
+def start_caddy(stage: Stage, port: int) -> int:
+    places = "".join(f"\t\t{host(n)} {place(n)}\n" for n in range(stage.routes))
+    conf = stage.template("Caddyfile", listen=f"{ADDRESS}:{port}", places=places)
+    process = stage.spawn(
+        "env", "GOMAXPROCS=1", f"HOME={stage.run}", "caddy", "run", "--adapter", "caddyfile",
+        "--config", str(conf), core=PROXY_CORE,
+    )  # fmt: skip
+    wait_for_port(ADDRESS, port)
+    return process.pid
+
+
+CONTENDERS: dict[str, Callable[[Stage, int], int]] = {
+    "plain": start_plain,
+    "router": start_router,
+    "haproxy": start_haproxy,
+    "caddy": start_caddy,
+    "blocking": start_blocking,
+}
+
+
+def cpu_nanoseconds(pid: int) -> int:
+    """Return the time on a processor of all threads of a process."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        total += int((task / "schedstat").read_text().split()[0])
+    return total
+
+
+def resident_kilobytes(pid: int) -> int:
+    """Return the memory of a process, each shared page counted by its share."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def processors() -> int:
+    return os.cpu_count() or 1
