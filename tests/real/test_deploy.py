@@ -55,14 +55,14 @@ def test_the_old_release_serves_until_the_new_one_is_healthy(place: Place) -> No
     first = place.route()
     place.write(unicorn={"env": {"TROUBLE": "slow=3"}})
     running = place.start_deploy()
-    seen: list[tuple[str, str]] = []
+    seen: list[tuple[str, str, str]] = []
     while running.process.poll() is None:
-        seen.append((place.route(), place.get()))
+        seen.append((place.route(), place.get(), place.route()))
     done = running.done()
     assert done.code == 0, done.said
     assert place.route() != first
-    assert seen[0] == (first, "release 1")
-    assert {said for route, said in seen if route == first} == {"release 1"}
+    assert seen[0] == (first, "release 1", first)
+    assert {said for _, said, route in seen if route == first} == {"release 1"}
     assert place.get() == "release 2"
 
     def only_one_runs() -> bool:
