@@ -90,7 +90,8 @@ def bootstrap(root: Path, say: Callable[[str], None]) -> None:
     mirror = debian.mirror()
     include = ["--include=ca-certificates"] if mirror.startswith("https:") else []
     alongside = ["--variant=minbase", f"--keyring={debian.KEYRING}", *include]
-    isolated(["debootstrap", *alongside, debian.RELEASE, str(root), mirror], say)
+    place = [str(root), mirror] if mirror else [str(root)]
+    isolated(["debootstrap", *alongside, debian.RELEASE, *place], say)
     debian.configure(root)
     chroot = ["chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]
     isolated([*chroot, "update"], say)

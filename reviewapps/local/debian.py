@@ -1,16 +1,15 @@
 """What the machine's own apt says of Debian, and how an image is set up with it and slimmed."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from reviewapps.errors import UserError
+from reviewapps.errors import Failed, UserError
 
 RELEASE = "bookworm"
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
-DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What a mirror or proxy needs of apt's settings, told by the machine's own.
 COPIED = (
@@ -99,8 +98,8 @@ def targets() -> dict[str, str]:
 
 
 def mirror() -> str:
-    """Return the Debian mirror that the machine uses, else Debian's own."""
-    return targets().get(RELEASE, DEFAULT_MIRROR)
+    """Return the Debian mirror that the machine uses, "" for debootstrap's own choice."""
+    return targets().get(RELEASE, "")
 
 
 def proxies() -> dict[str, str]:
@@ -121,12 +120,9 @@ def apt_setting(name: str) -> str:
 
 def configure(root: Path) -> None:
     """Write the settings of dpkg and apt into the image: small, and with the machine's mirrors."""
-    found = targets()
-    archives = {
-        RELEASE: found.get(RELEASE, DEFAULT_MIRROR),
-        f"{RELEASE}-updates": found.get(f"{RELEASE}-updates", mirror()),
-        f"{RELEASE}-security": found.get(f"{RELEASE}-security", DEFAULT_SECURITY),
-    }
+    archives = targets()
+    if RELEASE not in archives:
+        archives = archives_of(used_by_debootstrap(root))
     sources = "".join(
         f"deb [signed-by={KEYRING}] {address} {release} main\n"
         for release, address in archives.items()
@@ -137,6 +133,24 @@ def configure(root: Path) -> None:
     write(root / "etc/apt/apt.conf.d/reviewapps", APT + copied)
     write(root / "etc/dpkg/dpkg.cfg.d/reviewapps", DPKG)
     write(root / "usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", mode=0o755)
+
+
+def used_by_debootstrap(root: Path) -> str:
+    """Return the mirror that debootstrap took and wrote into the image."""
+    for line in (root / "etc/apt/sources.list").read_text().splitlines():
+        match = re.match(rf"deb (?:\[.*\] )?(\S+) {RELEASE} ", line)
+        if match:
+            return match[1].rstrip("/")
+    raise Failed("debootstrap wrote no mirror into the image", hint="debootstrap --version")
+
+
+def archives_of(mirror: str) -> dict[str, str]:
+    """Return release → address where only Debian's own mirror is known: all lie beside it."""
+    return {
+        RELEASE: mirror,
+        f"{RELEASE}-updates": mirror,
+        f"{RELEASE}-security": f"{mirror}-security",
+    }
 
 
 def slim(root: Path) -> None:

@@ -44,24 +44,43 @@ def test_only_debians_own_archives_are_taken_from_the_machine(machine: Path) -> 
     assert debian.mirror() == "http://mirror.example/debian"
 
 
-def test_a_machine_that_is_not_debian_uses_debians_own_mirror(machine: Path) -> None:
-    assert debian.mirror() == "http://deb.debian.org/debian"
-    assert debian.proxies() == {}
-
-
-def test_what_a_mirror_needs_of_apt_goes_into_the_image(machine: Path, tmp_path: Path) -> None:
-    script(machine, "apt-get", says(TARGETS))
-    proxy = 'case "$*" in *http::Proxy) echo http://proxy.example:3128;; *Valid*) echo false;; esac'
-    script(machine, "apt-config", proxy)
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folders of an image that is to be set up."""
     root = tmp_path / "root"
     for folder in ("etc/apt/apt.conf.d", "etc/dpkg/dpkg.cfg.d", "usr/sbin"):
         (root / folder).mkdir(parents=True)
+    return root
 
+
+def test_a_machine_that_is_not_debian_leaves_the_mirror_to_debootstrap(
+    machine: Path, root: Path
+) -> None:
+    """What debootstrap chose stands in the image; the security updates lie beside it."""
+    (root / "etc/apt/sources.list").write_text("deb http://chosen.example/debian bookworm main\n")
+    assert debian.mirror() == ""
+    assert debian.proxies() == {}
+    debian.configure(root)
+    signed = f"deb [signed-by={debian.KEYRING}] http://chosen.example"
+    expected = [
+        f"{signed}/debian bookworm main",
+        f"{signed}/debian bookworm-updates main",
+        f"{signed}/debian-security bookworm-security main",
+    ]
+    sources = root / "etc/apt/sources.list"
+    assert sources.read_text().splitlines() == expected
+    debian.configure(root)
+    assert sources.read_text().splitlines() == expected, "the second time"
+
+
+def test_what_a_mirror_needs_of_apt_goes_into_the_image(machine: Path, root: Path) -> None:
+    script(machine, "apt-get", says(TARGETS))
+    proxy = 'case "$*" in *http::Proxy) echo http://proxy.example:3128;; *Valid*) echo false;; esac'
+    script(machine, "apt-config", proxy)
     debian.configure(root)
 
     assert (root / "etc/apt/sources.list").read_text().splitlines() == [
         f"deb [signed-by={debian.KEYRING}] http://mirror.example/debian bookworm main",
-        f"deb [signed-by={debian.KEYRING}] http://mirror.example/debian bookworm-updates main",
         f"deb [signed-by={debian.KEYRING}] http://mirror.example/security bookworm-security main",
     ]
     settings = (root / "etc/apt/apt.conf.d/reviewapps").read_text()
