@@ -3,6 +3,7 @@
 import re
 from pathlib import PurePosixPath
 
+from reviewapps.init import database_signs
 from reviewapps.init.command import Choice, as_command
 from reviewapps.init.evidence import Evidence
 from reviewapps.init.folder import section
@@ -14,16 +15,6 @@ ADAPTERS = {
     "trilogy": "mysql",
     "sqlite3": "sqlite",
 }
-GEMS = {"pg": "postgresql", "mysql2": "mysql", "trilogy": "mysql", "sqlite3": "sqlite"}
-PYTHON = {
-    **dict.fromkeys(("psycopg", "psycopg2", "psycopg2-binary", "asyncpg"), "postgresql"),
-    **dict.fromkeys(("mysqlclient", "pymysql", "aiomysql"), "mysql"),
-}
-NODE = {
-    **dict.fromkeys(("pg", "pg-promise", "postgres"), "postgresql"),
-    **dict.fromkeys(("mysql", "mysql2"), "mysql"),
-    **dict.fromkeys(("sqlite3", "better-sqlite3"), "sqlite"),
-}
 BACKENDS = {"postgresql": "postgresql", "postgis": "postgresql", "mysql": "mysql"}
 ALWAYS_THERE = {"plpgsql", "pg_catalog.plpgsql"}
 
@@ -34,7 +25,7 @@ def engine(evidence: Evidence) -> tuple[str, str]:
         from_database_yml(evidence)
         or from_django(evidence)
         or from_prisma(evidence)
-        or from_packages(evidence)
+        or database_signs.find(evidence)
     )
     if not found and evidence.is_django:
         return "sqlite", "Django's custom."
@@ -82,19 +73,6 @@ def from_prisma(evidence: Evidence) -> tuple[str, str] | None:
     kind = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql"}
     if match and match[1] in kind:
         return kind[match[1]], f'prisma/schema.prisma says provider = "{match[1]}".'
-    return None
-
-
-def from_packages(evidence: Evidence) -> tuple[str, str] | None:
-    """Look for a database's client among the packages."""
-    for kind, known, used in (
-        ("gem", GEMS, [*evidence.gems]),
-        ("Python package", PYTHON, sorted(evidence.python)),
-        ("npm package", NODE, sorted(evidence.node)),
-    ):
-        hits = [name for name in known if name in used]
-        if hits:
-            return known[hits[0]], f"The {kind} {hits[0]} is used."
     return None
 
 
@@ -167,17 +145,26 @@ def migrations(evidence: Evidence) -> list[tuple[str, str]]:
         name for name in ("db:migrate", "migrate", "migrate:deploy") if name in evidence.scripts
     ]
     found += [(f"npm run {name}", f"A script {name} of package.json.") for name in names]
-    return found
+    return [*found, *evidence.script("migrate")]
 
 
 def seed(evidence: Evidence) -> list[Choice]:
     """Propose what fills a new database."""
     if engine(evidence)[0] not in {"postgresql", "mysql"}:
         return []
-    if evidence.folder.lines("db/seeds.rb"):
-        rails = evidence.folder.has("bin/rails")
-        command = "bin/rails db:seed" if rails else "bundle exec rake db:seed"
-        return [Choice("seed/command", command, "db/seeds.rb has something in it.")]
-    if section(evidence.folder.table("package.json"), "prisma").get("seed"):
-        return [Choice("seed/command", "npx prisma db seed", "package.json says prisma.seed.")]
+    for command, why in seeds(evidence):
+        return [Choice("seed/command", as_command(command), why)]
     return []
+
+
+def seeds(evidence: Evidence) -> list[tuple[str, str]]:
+    """Return the commands that could seed, the surest first."""
+    folder = evidence.folder
+    found = []
+    if folder.lines("db/seeds.rb") and folder.has("bin/rails"):
+        found.append(("bin/rails db:seed", "db/seeds.rb has something in it."))
+    elif folder.lines("db/seeds.rb") and folder.has("Rakefile"):
+        found.append(("bundle exec rake db:seed", "db/seeds.rb has something in it."))
+    if section(folder.table("package.json"), "prisma").get("seed"):
+        found.append(("npx prisma db seed", "package.json says prisma.seed."))
+    return [*found, *evidence.script("seed")]

@@ -1,4 +1,7 @@
-"""Reads of a Dockerfile what its last stage says about the port, the command and the signal."""
+"""Reads of a Dockerfile what its last stage says about the port, the command and the signal.
+
+Of all stages it reads which packages they install.
+"""
 
 import json
 import re
@@ -7,6 +10,7 @@ from dataclasses import dataclass, field
 from reviewapps.init.folder import Folder
 
 NAMES = ("Dockerfile", "Dockerfile.production", "docker/Dockerfile", "docker/production/Dockerfile")
+INSTALLERS = ("apt-get", "apt", "apk", "docker-php-ext-install")
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Dockerfile:
     stop_signal: str = ""
     health_path: str = ""
     variables: dict[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
 
 
 def read(folder: Folder) -> Dockerfile:
@@ -28,6 +33,7 @@ def read(folder: Folder) -> Dockerfile:
         return Dockerfile()
     found: dict[str, str] = {}
     variables: dict[str, str] = {}
+    packages: list[str] = []
     # a line that ends in a backslash goes on, and comments between such lines do not count
     lines = [line for line in folder.text(name).splitlines() if not line.lstrip().startswith("#")]
     for line in re.sub(r"\\\s*\n", " ", "\n".join(lines)).splitlines():
@@ -37,6 +43,8 @@ def read(folder: Folder) -> Dockerfile:
             found.clear()
         elif instruction in {"ENV", "ARG"}:
             variables |= assigned(rest, variables)
+        elif instruction == "RUN":
+            packages += installed(rest)
         elif instruction == "EXPOSE" and "EXPOSE" in found:
             continue  # the first port is the web server's as a rule
         else:
@@ -48,7 +56,19 @@ def read(folder: Folder) -> Dockerfile:
         stop_signal=found.get("STOPSIGNAL", ""),
         health_path=health_path_of(found.get("HEALTHCHECK", "")),
         variables=variables,
+        packages=tuple(packages),
     )
+
+
+def installed(text: str) -> list[str]:
+    """Return the packages that a RUN installs with apt, apk or the PHP images' own command."""
+    commands = [part.split() for part in re.split(r"&&|[;|]", text)]
+    words = [word for words in commands if words[:1] and words[0] in INSTALLERS for word in words]
+    return [
+        word.partition("=")[0]
+        for word in words
+        if re.match(r"[a-z0-9]", word) and word not in INSTALLERS
+    ]
 
 
 def assigned(text: str, variables: dict[str, str]) -> dict[str, str]:

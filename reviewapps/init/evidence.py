@@ -13,6 +13,7 @@ MARKS = (
     *("Gemfile", "Procfile", "package.json", "manage.py", "pyproject.toml", "requirements.txt"),
     *("Pipfile", "go.mod", "mix.exs", "composer.json", *dockerfile.NAMES),
 )
+SCRIPTS = ("bin/", "script/", "scripts/", "tasks/", "db/")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Evidence:
 
     def reader_of(self, variable: str) -> str:
         """Return a source file near the top that names the environment variable, or ""."""
+        return next(iter(self.readers_of(variable)), "")
+
+    def readers_of(self, variable: str) -> list[str]:
+        """Return the source files near the top that name the environment variable."""
         sources = self.folder.find(
             *(
                 f"{place}*.{kind}"
@@ -48,7 +53,22 @@ class Evidence:
                 for kind in ("rb", "ru", "py", "js", "ts", "yml")
             )
         )
-        return next((file for file in sources if variable in self.folder.text(file)), "")
+        return [file for file in sources if variable in self.folder.text(file)]
+
+    def script(self, *names: str) -> list[tuple[str, str]]:
+        """Return the commands that run files of these names, such as `tasks/migrate.rb`."""
+        runners = {".rb": "ruby", ".py": "python3", ".js": "node", ".mjs": "node", ".sh": "sh"}
+        if self.gems:
+            runners[".rb"] = "bundle exec ruby"
+        stems = [f"{place}{name}" for name in names for place in SCRIPTS]
+        found = [stem for stem in stems if self.folder.runs(stem)]
+        found += [
+            f"{runner} {stem}{kind}"
+            for stem in stems
+            for kind, runner in runners.items()
+            if self.folder.has(stem + kind)
+        ]
+        return [(command, f"{command.split()[-1]} is there.") for command in found]
 
     @property
     def below(self) -> str:

@@ -1,6 +1,7 @@
 """Reads the files of a folder that tell how it runs; a bad one is told and passed over."""
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable
@@ -21,6 +22,10 @@ class Folder:
     def has(self, name: str) -> bool:
         """Say whether there is such a file."""
         return (self.path / name).is_file()
+
+    def runs(self, name: str) -> bool:
+        """Say whether there is such a file and it can be run as a command."""
+        return self.has(name) and os.access(self.path / name, os.X_OK)
 
     def first(self, *names: str) -> str:
         """Return the first of these files that is there, or ""."""

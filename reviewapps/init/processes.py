@@ -170,4 +170,4 @@ def worker_command(evidence: Evidence) -> tuple[str, str]:
         return f"celery -A {module} worker --loglevel INFO", f"celery is used, with {celery[0]}."
     if "worker" in evidence.scripts:
         return "npm run worker", "The script worker of package.json."
-    return "", ""
+    return next(iter(evidence.script("worker")), ("", ""))

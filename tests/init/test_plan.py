@@ -1,5 +1,6 @@
 """What init proposes for real-shaped folders, and what it makes of the files that are there."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,135 @@ def test_node_with_prisma(tmp_path: Path) -> None:
 def test_a_plain_dockerfile(tmp_path: Path) -> None:
     made = planned(tmp_path, folders.PLAIN_DOCKERFILE)
     assert chosen(made) == {"project": "shop", "unicorn/port": 5000, "unicorn/health_path": "/"}
+
+
+GUESTBOOK = Path(__file__).parents[2] / "examples" / "guestbook"
+
+
+def test_the_guest_book_which_has_no_gemfile(tmp_path: Path) -> None:
+    """Its gems are Debian's packages, its tasks plain scripts: nothing is left to be asked."""
+    shutil.copytree(GUESTBOOK, tmp_path / "shop", ignore=shutil.ignore_patterns("reviewapps.yml"))
+    made = planned(tmp_path, {".git/config": ""})
+    assert chosen(made) == {
+        "project": "shop",
+        "database/engine": "postgresql",
+        "redis/memory_mb": 64,
+        "migrate/command": "ruby tasks/migrate.rb",
+        "seed/command": "ruby tasks/seed.rb",
+        "unicorn/port": 3000,
+        "unicorn/health_path": "/up",
+        "unicorn/stop_signal": "SIGQUIT",
+        "resque/command": "ruby tasks/worker.rb",
+    }
+    assert made.notes == []
+
+
+IMAGE = "FROM x\nCMD y\n"
+
+
+def with_packages(command: str) -> Files:
+    return {"Dockerfile": f"FROM x AS build\nRUN {command}\nFROM x\nCMD y\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "kind", "why"),
+    [
+        (
+            with_packages("apt-get update && apt-get install -y ruby-pg=1.4-1 ruby-mysql2 && true"),
+            "postgresql",
+            "Dockerfile installs ruby-pg.",
+        ),
+        (
+            with_packages("apk add --no-cache \\\n  # the client\n  mariadb-dev"),
+            "mysql",
+            "Dockerfile installs mariadb-dev.",
+        ),
+        (
+            with_packages("docker-php-ext-install -j4 pdo_mysql"),
+            "mysql",
+            "Dockerfile installs pdo_mysql.",
+        ),
+        (
+            {"Dockerfile": IMAGE, ".env.example": "DATABASE_URL=mysql2://root@localhost/shop\n"},
+            "mysql",
+            ".env.example says DATABASE_URL is mysql2://…",
+        ),
+        (
+            {
+                "Dockerfile": IMAGE,
+                "shop/db.py": "x = environ['DATABASE_URL']  # postgresql+psycopg://user@host/name\n",
+            },
+            "postgresql",
+            "shop/db.py says DATABASE_URL is postgresql+psycopg://…",
+        ),
+        (
+            {"Dockerfile": IMAGE, "docker-compose.yml": "services:\n db:\n  image: postgres:16\n"},
+            "postgresql",
+            "docker-compose.yml runs postgres.",
+        ),
+        (
+            {"Dockerfile": IMAGE, "app.json": '{"addons": ["heroku-postgresql:mini"]}'},
+            "postgresql",
+            "app.json adds heroku-postgresql.",
+        ),
+        (
+            {"Dockerfile": IMAGE, "go.mod": "require github.com/go-sql-driver/mysql v1.8.1\n"},
+            "mysql",
+            "go.mod names github.com/go-sql-driver/mysql.",
+        ),
+        (
+            {"Dockerfile": IMAGE, "mix.exs": '{:postgrex, ">= 0.0.0"},\n'},
+            "postgresql",
+            "mix.exs names postgrex.",
+        ),
+        (
+            {"requirements.txt": "asyncpg\n", "Dockerfile": IMAGE},
+            "postgresql",
+            "The Python package asyncpg is used.",
+        ),
+        (
+            {"package.json": '{"dependencies": {"mysql2": "3"}}', "Dockerfile": IMAGE},
+            "mysql",
+            "The npm package mysql2 is used.",
+        ),
+    ],
+)
+def test_a_database_is_seen_by_what_speaks_to_it(
+    tmp_path: Path, files: Files, kind: str, why: str
+) -> None:
+    made = planned(tmp_path, files)
+    (choice,) = [each for each in made.choices if each.path == "database/engine"]
+    assert (choice.value, choice.why) == (kind, why)
+    assert parse(made.files[0].text).database.engine == kind
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        with_packages("apt-get install -y curl postfix mysteriously && echo apt-get libpq"),
+        {"Dockerfile": IMAGE, ".env.example": "CACHE=postgres://\nDATABASE_URL=sqlite3:db/x\n"},
+        {"Dockerfile": IMAGE, "docker-compose.yml": "services:\n db:\n  image: me/postgrest:1\n"},
+        {"Dockerfile": "FROM postgres:16\nCMD y\n", "go.mod": "module example.com/mysql\n"},
+    ],
+)
+def test_what_only_looks_like_a_database_is_none(tmp_path: Path, files: Files) -> None:
+    assert "database/engine" not in chosen(planned(tmp_path, files))
+
+
+def test_scripts_that_are_named_for_it_migrate_seed_and_work(tmp_path: Path) -> None:
+    files: Files = {
+        "requirements.txt": "psycopg\n",
+        "Dockerfile": IMAGE,
+        "scripts/migrate.py": "",
+        "db/seed.sh": "",
+        "bin/worker": "#!/bin/sh\n",
+        "worker.js": "a browser's worker, for all we know",
+    }
+    (lay_out(tmp_path / "shop", files) / "bin/worker").chmod(0o755)
+    values = chosen(plan.make(tmp_path / "shop", CIRCLECI))
+    assert values["migrate/command"] == "python3 scripts/migrate.py"
+    assert values["seed/command"] == "sh db/seed.sh"
+    assert values["resque/command"] == "bin/worker"
 
 
 def test_without_a_dockerfile_the_next_thing_is_to_write_one(tmp_path: Path) -> None:
