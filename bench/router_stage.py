@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from reviewapps.local.binaries import PROGRAMS
 from reviewapps.router import Router, render
 
 HERE = Path(__file__).parent
@@ -26,7 +27,7 @@ APPS = 200
 
 def consul_binary() -> str:
     """Return the Consul of this machine."""
-    cached = Path.home() / ".cache/reviewapps/bin/consul"
+    cached = PROGRAMS["consul"].cached
     return str(cached) if cached.exists() else shutil.which("consul") or "consul"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from reviewapps.local.binaries import PROGRAMS
 from reviewapps.router import Router, render
 
 ADDRESS = "127.0.0.9"
@@ -41,7 +42,7 @@ def eventually(check: Callable[[], Any], seconds: float = 10, pause: float = 0.0
 
 
 def consul_binary() -> str | None:
-    cached = Path.home() / ".cache/reviewapps/bin/consul"
+    cached = PROGRAMS["consul"].cached
     return str(cached) if cached.exists() else shutil.which("consul")
 
 
