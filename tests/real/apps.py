@@ -21,6 +21,7 @@ import yaml
 from reviewapps import naming, settings
 from reviewapps.clients import Clients
 from reviewapps.clients.docker import Docker
+from reviewapps.local import images
 from reviewapps.local.cluster import Cluster
 from reviewapps.store import keys
 from reviewapps.store.record import Record
@@ -54,6 +55,7 @@ WHOLE: Json = {
 
 def build_tiny() -> str:
     """Return the tag of the tiny application's image, built when it is missing or has changed."""
+    images.ensure(Docker(), "postgres", print)  # what it is made from: a file may be run alone
     Docker(build_network="host").build_folder(Path(__file__).parent / "tiny", TINY)
     return TINY
 

@@ -10,6 +10,7 @@ from moto.server import ThreadedMotoServer
 from reviewapps import settings
 from reviewapps.clients import Clients
 from reviewapps.errors import UserError
+from reviewapps.local import base_image
 from reviewapps.project import Assets, Project
 from reviewapps.review_app import Release, ReviewApp
 from reviewapps.step import Context
@@ -39,6 +40,7 @@ def image(tmp_path_factory):
         "RUN ln -s /etc/passwd /app/public/assets/evil-0123456789abcdef.js\n"
     )
     docker = Clients(settings.Settings()).docker
+    base_image.ensure(docker, print)
     docker.build_folder(folder, IMAGE)
     yield IMAGE
     docker.remove(IMAGE)
