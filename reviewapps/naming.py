@@ -32,6 +32,16 @@ def fingerprint(*parts: str) -> str:
     return base64.b32encode(digest).decode().lower()[:HASH_LENGTH]
 
 
+def are_two(one: str, other: str) -> bool:
+    """Say whether two repositories, as `github.com/acme/shop`, are known to be two.
+
+    The host does not count: an alias in ssh's configuration gives the same one another name. An
+    unknown repository, "", may be any.
+    """
+    paths = [name.partition("/")[2].lower() for name in (one, other)]
+    return all(paths) and paths[0] != paths[1]
+
+
 def is_slug(text: str) -> bool:
     """Say whether `text` has the form of a slug."""
     return SLUG.match(text) is not None

@@ -8,11 +8,18 @@ import click
 
 from reviewapps import apps, leftovers, naming
 from reviewapps.cli import names
-from reviewapps.cli.common import app_argument, clients, json_option, project_name, project_option
+from reviewapps.cli.common import (
+    app_argument,
+    clients,
+    json_option,
+    project_name,
+    project_option,
+    project_path,
+)
 from reviewapps.cli.live import drawing
 from reviewapps.cli.screen import plain
-from reviewapps.clients import Clients
-from reviewapps.errors import Conflict
+from reviewapps.clients import Clients, git
+from reviewapps.errors import Conflict, UserError
 from reviewapps.leftovers import Leftover
 from reviewapps.reconcile import now
 from reviewapps.store.record import Record
@@ -36,6 +43,8 @@ def destroy(app: str, project_file: Path | None, as_json: bool) -> None:
     project = project_name(project_file)
     records, faults = Records(ours.consul).all()
     record = names.exact(records, app, project)
+    if record and record.branch == app:
+        require_ours(record, project, project_file)
     left: Sequence[Leftover] = []
     if record is None:
         slug = slug_of(app, project)
@@ -54,6 +63,19 @@ def destroy(app: str, project_file: Path | None, as_json: bool) -> None:
         click.echo(json.dumps({"destroyed": record.slug}))
     else:
         click.echo(f"{plain(record.branch)} is gone.")
+
+
+def require_ours(record: Record, project: str, project_file: Path | None) -> None:
+    """Raise UserError when a branch of this project means the app of another repository."""
+    if not project:
+        return
+    repository = git.identity(project_path(project_file).resolve().parent)
+    if naming.are_two(record.repository, repository):
+        raise UserError(
+            f"{record.slug} is the app of {record.branch!r} of {record.repository}, "
+            f"and this is {repository}",
+            hint=f"if that app is meant: reviewapps destroy {record.slug}",
+        )
 
 
 def adopted(ours: Clients, slug: str, left: Sequence[Leftover]) -> Record:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from reviewapps import naming
 from reviewapps.clients.consul import Consul, put
 from reviewapps.errors import Conflict, ReviewAppsError, Superseded, UserError
 from reviewapps.review_app import Release
@@ -45,7 +46,7 @@ class Records:
 
         `fresh` is the record as it would be for a new app; its `release` number is given here.
         The same wish twice changes nothing. Raises UserError when the slug belongs to another
-        branch.
+        branch, or to a project of the same name in another repository.
         """
 
         def change(old: Record | None) -> Record:
@@ -55,6 +56,13 @@ class Records:
                 raise UserError(
                     f"{fresh.slug} is already the app of branch {old.branch!r} of {old.project}",
                     hint="rename the branch; the two names have the same 30-bit hash",
+                )
+            if naming.are_two(old.repository, fresh.repository):
+                raise UserError(
+                    f"{fresh.slug} is the app of {old.branch!r} of {old.repository}, and this is "
+                    f"{fresh.repository}: both say `project: {old.project}`",
+                    hint="give one of the two another `project`; if the repository has only moved, "
+                    f"reviewapps destroy {fresh.slug}, then deploy again",
                 )
             repository = fresh.repository or old.repository
             latest = old.wanted_release

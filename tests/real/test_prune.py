@@ -96,3 +96,26 @@ def test_a_project_that_was_renamed_still_loses_its_old_apps_with_their_branches
     assert "Removing deploy-x: its branch is gone." in done.out
     assert Records(pushed.clients.consul).find(old.slug) is None
     assert leftovers(pushed, old.slug) == []
+
+
+def test_two_repositories_with_one_project_s_name_do_not_take_each_other_s_app(
+    pushed: Place, tmp_path: Path
+) -> None:
+    """Told before anything changes: the first one's app runs on, its database is its own."""
+    first = deploy(pushed, "deploy-x")
+    remote, other = tmp_path / "remote.git", tmp_path / "other.git"
+    repositories.git(tmp_path, "clone", "--quiet", "--bare", str(remote), str(other))
+    repositories.git(pushed.folder, "remote", "set-url", "origin", str(other))
+    pushed.commit("2")
+    refused = pushed.deploy()
+    assert refused.code == 2, refused.said
+    assert f"is the app of 'deploy-x' of {tmp_path / 'remote'}, and this is" in refused.error
+    assert f"reviewapps destroy {first.slug}, then deploy again" in refused.err
+    assert pushed.run("destroy", "deploy-x").code == 2
+    assert pushed.record() == first
+    assert pushed.get() == "release 1"
+
+    assert pushed.run("destroy", first.slug).code == 0
+    taken = pushed.deploy()
+    assert taken.code == 0, taken.said
+    assert pushed.record().repository == str(tmp_path / "other")

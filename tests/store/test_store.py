@@ -73,6 +73,30 @@ def test_a_slug_never_passes_to_another_branch(consul: Consul) -> None:
         Records(consul).wish(other, release(), NOW)
 
 
+def test_an_app_never_passes_to_another_repository(consul: Consul) -> None:
+    """Two repositories whose files say the same project have one slug for a branch of one name."""
+    first = replace(FRESH, repository="github.com/acme/shop")
+    Records(consul).wish(first, release(), NOW)
+    index = consul.get(keys.app(SLUG))[0]
+    second = replace(FRESH, repository="github.com/acme/shop-two")
+    with pytest.raises(UserError) as caught:
+        Records(consul).wish(second, release("shop:2"), NOW)
+    assert caught.value.message == (
+        f"{SLUG} is the app of 'deploy-blue' of github.com/acme/shop, and this is "
+        "github.com/acme/shop-two: both say `project: shop`"
+    )
+    assert f"reviewapps destroy {SLUG}" in caught.value.hint
+    assert consul.get(keys.app(SLUG))[0] == index, "nothing was written"
+
+
+@pytest.mark.parametrize("other", ["github.com/acme/shop", "work-alias/Acme/Shop", ""])
+def test_one_repository_deploys_however_it_is_reached(consul: Consul, other: str) -> None:
+    first = replace(FRESH, repository="github.com/acme/shop")
+    Records(consul).wish(first, release(), NOW)
+    record = Records(consul).wish(replace(FRESH, repository=other), release("shop:2"), NOW)
+    assert record.release == 2
+
+
 def test_old_releases_and_events_are_forgotten(consul: Consul) -> None:
     for number in range(KEPT_RELEASES + 3):
         record = wished(consul, f"shop:{number}")
