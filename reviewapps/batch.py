@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from reviewapps import cause, jobs, jobspec
+from reviewapps import cause, failure, jobs, jobspec, rollout
 from reviewapps.errors import Failed
 from reviewapps.step import Context
 from reviewapps.store.record import Outcome, Record
@@ -39,13 +39,13 @@ def run(job: jobs.Job, of: str, timeout_seconds: int, context: Context) -> None:
     allocation = _watch(job, timeout_seconds, context)
     trouble = cause.of_allocation(allocation)
     where = cause.Trouble("", allocation["ID"], job.step)
-    log = jobs.log_tail(where, context)
+    log = failure.log_tail(where, context)
     result = Outcome(
         of, "failed" if trouble else "done", seconds=_seconds(allocation), log=log[-4000:]
     )
     _keep(job.step, result, context)
     if trouble:
-        raise jobs.failure(job.step, trouble, context)
+        raise failure.failed(job.step, trouble, context)
 
 
 def _watch(job: jobs.Job, timeout_seconds: int, context: Context) -> Json:
@@ -59,13 +59,13 @@ def _watch(job: jobs.Job, timeout_seconds: int, context: Context) -> Json:
         if mine and mine[0]["ClientStatus"] in ("complete", "failed", "lost"):
             return mine[0]
         if not mine:
-            jobs.require_place(job, context)
+            rollout.require_place(job, context)
         if mine and _seconds(mine[0]) > timeout_seconds:
             context.nomad.stop(job.id)
             trouble = cause.Trouble("", mine[0]["ID"], job.step)
             raise Failed(
                 f"{job.step} failed: it ran longer than {timeout_seconds} s",
-                details=jobs.log_tail(trouble, context),
+                details=failure.log_tail(trouble, context),
                 hint=f"raise {job.step}.timeout_seconds in reviewapps.yml",
             )
         if mine:

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from reviewapps.allocation import is_over
 from reviewapps.clients import Clients
 from reviewapps.clients.aws.group import Group
 from reviewapps.clients.nomad import Nomad
@@ -104,9 +105,7 @@ def _member(instance: str, node: Json | None, leaving: set[str]) -> Member:
 
 def is_idle(nomad: Nomad, node_id: str) -> bool:
     """Say whether a node has nothing of any app: the router, a system job, does not count."""
-    return not any(
-        each["ClientStatus"] in ("pending", "running") or each["DesiredStatus"] == "run"
+    return all(
+        is_over(each) or (each.get("Job") or {}).get("Type") == "system"
         for each in nomad.node_allocations(node_id)
-        if (each.get("Job") or {}).get("Type") != "system"
-        and each["ClientStatus"] not in ("complete", "failed", "lost")
     )

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from reviewapps import naming
+from reviewapps.allocation import is_alive, is_over
 from reviewapps.cli.output import Output, tail
 from reviewapps.clients import Clients
 from reviewapps.clients.nomad import Nomad
@@ -18,7 +19,7 @@ AGAIN_SECONDS = 1.0
 QUIET_SECONDS = 2.0
 TAIL_BYTES = 1 << 18
 ENDING = ("migrate", "seed")
-OVER = ("complete", "failed", "lost")
+
 KINDS = ("stdout", "stderr")
 Json = dict[str, Any]
 
@@ -60,15 +61,14 @@ class Follower:
         first = not self.readers
         for allocation in reversed(found):
             name = allocation["ID"]
-            lives = allocation["ClientStatus"] not in OVER and allocation["DesiredStatus"] == "run"
-            wanted = lives or (first and allocation is found[0])
+            wanted = is_alive(allocation) or (first and allocation is found[0])
             if name in self.readers or not wanted or not _started(allocation, self.step):
                 continue
             self.readers[name] = [
                 _Reader(self.clients.nomad, self.output, (name, self.step, kind), tail_bytes)
                 for kind, tail_bytes in self._begin(name, first=first)
             ]
-        alive = {each["ID"] for each in found if each["ClientStatus"] not in OVER}
+        alive = {each["ID"] for each in found if not is_over(each)}
         for name, readers in self.readers.items():
             if name not in alive:  # it has ended, or Nomad has forgotten it
                 for reader in readers:
@@ -91,7 +91,7 @@ class Follower:
                 f"{self.step} of {self.record.branch} has not run",
                 hint=f"reviewapps status {self.record.slug}",
             )
-        if self.step in ENDING and found and all(each["ClientStatus"] in OVER for each in found):
+        if self.step in ENDING and found and all(map(is_over, found)):
             self._join()
             return True
         if found or Records(self.clients.consul).find(self.record.slug):

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from reviewapps import naming
+from reviewapps.allocation import is_running
 from reviewapps.cli import names
 from reviewapps.cli.common import app_argument, clients, json_option, project_name, project_option
 from reviewapps.cli.following import Follower
@@ -85,11 +86,7 @@ def chosen(nomad: Nomad, record: Record, step: str, *, everything: bool) -> list
     Nomad keeps the ended ones for some hours.
     """
     _, found = nomad.allocations(naming.thing(record.slug, step))
-    alive = [
-        each
-        for each in found
-        if each["ClientStatus"] == "running" and each["DesiredStatus"] == "run"
-    ]
+    alive = list(filter(is_running, found))
     return list(reversed(found if everything else alive or found[:1]))
 
 

@@ -115,6 +115,10 @@ class Nomad:
         """Return one allocation in full, with its resources and addresses, or None."""
         return self._find(f"allocation/{allocation_id}")
 
+    def stop_allocation(self, allocation_id: str) -> None:
+        """Stop an allocation; Nomad starts another in its place. One that is gone is no error."""
+        self._find(f"allocation/{allocation_id}/stop", method="put")
+
     def checks(self, allocation_id: str) -> list[Json]:
         """Return the results of an allocation's health checks; none when its node is gone."""
         found = self._find(f"client/allocation/{allocation_id}/checks", quiet=True) or {}

@@ -1,6 +1,6 @@
 """The app's own Redis: password, memory limit, nothing kept on disk."""
 
-from reviewapps import jobs
+from reviewapps import jobs, rollout
 from reviewapps.review_app import ReviewApp
 from reviewapps.step import Context
 
@@ -15,12 +15,12 @@ def wanted(app: ReviewApp) -> bool:
 
 def missing(app: ReviewApp, context: Context) -> str:
     """Say what differs from a healthy Redis."""
-    return jobs.difference(job(app, context), context)
+    return rollout.difference(job(app, context), context)
 
 
 def apply(app: ReviewApp, context: Context) -> None:
     """Register the job and wait until it is healthy."""
-    jobs.require(job(app, context), context)
+    rollout.require(job(app, context), context)
 
 
 def undo(app: ReviewApp, context: Context) -> None:

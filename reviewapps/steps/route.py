@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reviewapps import jobs
+from reviewapps import rollout
 from reviewapps.errors import Waiting
 from reviewapps.review_app import ReviewApp
 from reviewapps.step import Context
@@ -74,7 +74,7 @@ def healthy_value(app: ReviewApp, context: Context) -> str:
     if job is None:
         return ""
     _, allocations = context.nomad.allocations(job_id)
-    healthy = jobs.running(job, allocations, context)
+    healthy = rollout.running(job, allocations, context)
     addresses = [address(each["ID"], context) for each in healthy]
     known = [each for each in addresses if each is not None]
     return route_value(known, context.clients.settings.node_network) if known else ""

@@ -1,6 +1,6 @@
 """The web process: a new release starts beside the old one and takes over when it is healthy."""
 
-from reviewapps import jobs
+from reviewapps import jobs, rollout
 from reviewapps.review_app import ReviewApp
 from reviewapps.step import Context
 from reviewapps.steps import process
@@ -15,12 +15,12 @@ def wanted(app: ReviewApp) -> bool:
 
 def missing(app: ReviewApp, context: Context) -> str:
     """Say what differs from a healthy web process of this release."""
-    return jobs.difference(job(app, context), context)
+    return rollout.difference(job(app, context), context)
 
 
 def apply(app: ReviewApp, context: Context) -> None:
     """Start it and wait until its health check passes; the old one goes on serving."""
-    jobs.require(job(app, context), context)
+    rollout.require(job(app, context), context)
 
 
 def undo(app: ReviewApp, context: Context) -> None:

@@ -1,6 +1,7 @@
 """An application that fails on a real cluster: the cause comes first, and what served goes on."""
 
 import subprocess
+import time
 from typing import Any
 
 import pytest
@@ -117,6 +118,43 @@ def test_an_app_that_has_died_is_started_again_by_the_same_command(place: Place)
     assert done.code == 0, done.said
     assert place.get() == "release 1"
     assert place.allocations("unicorn")[0]["ID"] != allocation
+
+
+def is_unwell(place: Place, allocation: str) -> bool:
+    checks = place.clients.nomad.checks(allocation)
+    return bool(checks) and all(each["Status"] == "failure" for each in checks)
+
+
+def test_an_app_that_answers_no_more_is_replaced_by_the_same_command(place: Place) -> None:
+    place.only()
+    place.write(unicorn={"boot_seconds": 4})
+    assert place.deploy().code == 0
+    allocation = place.allocations("unicorn")[0]["ID"]
+    assert place.run("exec", place.branch, "--", "touch", "/tmp/ill").code == 0
+    until(lambda: is_unwell(place, allocation), "the first check that fails")
+
+    done = place.deploy()
+
+    assert done.code == 0, done.said
+    assert "it answers no more: starting another in its place" in done.said
+    assert place.get("/up") == "release 1"
+    assert place.allocations("unicorn")[0]["ID"] != allocation
+
+
+def test_an_app_that_stays_unwell_is_told_long_before_the_deploy_s_limit(place: Place) -> None:
+    place.only()
+    ill_from = int(time.time()) + 20
+    place.write(unicorn={"boot_seconds": 8, "env": {"TROUBLE": f"until={ill_from}"}})
+    assert place.deploy().code == 0
+    allocation = place.allocations("unicorn")[0]["ID"]
+    until(lambda: is_unwell(place, allocation), "the first check that fails")
+
+    failed = place.deploy()
+
+    assert failed.code == 1
+    sentence = "unicorn failed: its health check fails: it answers HTTP 500: no such table: users"
+    assert failed.error == sentence, failed.said
+    assert place.record().cause == sentence
 
 
 def test_an_image_that_does_not_exist_works_once_it_does(place: Place) -> None:
