@@ -11,18 +11,18 @@ locals {
     }
   ]...)
 
-  # Both look and reach the cluster; a prune also takes nodes and databases away.
+  # Both look, reach the cluster, and take nodes and databases away.
   reach = [
     {
       Sid      = "Look"
       Effect   = "Allow"
-      Action   = ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities", "ec2:DescribeInstances"]
+      Action   = ["autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstances"]
       Resource = "*"
     },
     {
-      Sid      = "Nodes"
+      Sid      = "GiveNodesBack"
       Effect   = "Allow"
-      Action   = ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"]
+      Action   = "autoscaling:TerminateInstanceInAutoScalingGroup"
       Resource = local.group_arn
     },
     {
@@ -58,8 +58,14 @@ locals {
     {
       Sid      = "LaunchNodes"
       Effect   = "Allow"
-      Action   = "autoscaling:LaunchInstances"
+      Action   = ["autoscaling:LaunchInstances", "autoscaling:SetDesiredCapacity"]
       Resource = local.group_arn
+    },
+    {
+      Sid      = "WhyNoNodeComes"
+      Effect   = "Allow"
+      Action   = "autoscaling:DescribeScalingActivities"
+      Resource = "*"
     },
     {
       Sid      = "Fleet"
@@ -90,44 +96,6 @@ locals {
     },
   ]
 
-  # Servers that the tool makes carry its tag and not this stack's: the shared one is not among them.
-  own_databases = [
-    for right in [
-      {
-        Sid      = "DatabasesLook"
-        Effect   = "Allow"
-        Action   = "rds:DescribeDBInstances"
-        Resource = "*"
-      },
-      {
-        Sid       = "DatabasesMake"
-        Effect    = "Allow"
-        Action    = ["rds:AddTagsToResource", "rds:CreateDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"]
-        Resource  = "arn:aws:rds:${var.region}:${local.account}:*:*"
-        Condition = { StringEquals = { "aws:RequestTag/platform" = "reviewapps" } }
-      },
-      {
-        Sid      = "DatabasesParts"
-        Effect   = "Allow"
-        Action   = ["rds:CreateDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"]
-        Resource = [for part in ["og:*", "pg:*", "snapshot:*", "subgrp:*"] : "arn:aws:rds:${var.region}:${local.account}:${part}"]
-      },
-      {
-        Sid       = "DatabasesChange"
-        Effect    = "Allow"
-        Action    = ["rds:DeleteDBInstance", "rds:ModifyDBInstance"]
-        Resource  = "arn:aws:rds:${var.region}:${local.account}:db:*"
-        Condition = { StringEquals = { "aws:ResourceTag/platform" = "reviewapps" }, Null = { "aws:ResourceTag/stack" = "true" } }
-      },
-      {
-        Sid      = "DatabasesPasswords"
-        Effect   = "Allow"
-        Action   = ["secretsmanager:CreateSecret", "secretsmanager:GetSecretValue", "secretsmanager:TagResource"]
-        Resource = "arn:aws:secretsmanager:${var.region}:${local.account}:secret:rds!db-*"
-      },
-    ] : right if var.databases_per_app
-  ]
-
   # Destroying an app, which both do, removes its images.
   tidy = {
     for name in keys(var.projects) : name => [
@@ -140,7 +108,7 @@ locals {
       {
         Sid      = "OldImages"
         Effect   = "Allow"
-        Action   = ["ecr:BatchDeleteImage", "ecr:BatchGetImage", "ecr:ListImages"]
+        Action   = ["ecr:BatchDeleteImage", "ecr:ListImages"]
         Resource = aws_ecr_repository.apps[name].arn
       },
     ]
@@ -226,8 +194,11 @@ resource "aws_iam_role_policy" "ci" {
     Statement = concat(
       local.reach,
       local.tidy[each.value.project],
-      local.own_databases,
-      [for right in concat(local.launch, local.publish[each.value.project]) : right if endswith(each.key, "-deploy")],
+      local.databases_prune,
+      [
+        for right in concat(local.launch, local.publish[each.value.project], local.databases_deploy) :
+        right if endswith(each.key, "-deploy")
+      ],
     )
   })
 }

@@ -40,4 +40,28 @@ locals {
       runcmd = [["bash", "${local.library}/machine.sh"]]
     }
   }
+
+  # What differs between machines, and what cloud-init gets.
+  roles = merge(
+    {
+      node = {
+        ROLE               = "node"
+        GROUP              = local.group
+        HOOK_JOINED        = local.hooks.joined
+        HOOK_DRAINED       = local.hooks.drained
+        TARGET_GROUP       = aws_lb_target_group.routers.arn
+        ROUTER_HEALTH_PORT = var.router_health_port
+      }
+    },
+    { for index in range(var.server_count) : "server-${index}" => { ROLE = "server", SERVER_INDEX = index } },
+  )
+  user_data = {
+    for name, own in local.roles : name => base64gzip(join("", ["#cloud-config\n", yamlencode(merge(local.boot[own.ROLE], {
+      write_files = concat(local.boot[own.ROLE].write_files, [{
+        path        = "/etc/reviewapps/machine.env"
+        permissions = "0644"
+        content     = join("", [for key, value in merge(local.machine, own) : "${key}='${value}'\n"])
+      }])
+    }))]))
+  }
 }

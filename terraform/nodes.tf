@@ -75,23 +75,7 @@ resource "aws_launch_template" "node" {
   name          = "${var.name}-node"
   image_id      = local.ami_id
   instance_type = var.node_types[0]
-
-  user_data = base64gzip(join("", ["#cloud-config\n", yamlencode(merge(local.boot.node, {
-    write_files = concat(local.boot.node.write_files, [{
-      path        = "/etc/reviewapps/machine.env"
-      permissions = "0644"
-      content = join("", [
-        for key, value in merge(local.machine, {
-          ROLE               = "node"
-          GROUP              = local.group
-          HOOK_JOINED        = local.hooks.joined
-          HOOK_DRAINED       = local.hooks.drained
-          TARGET_GROUP       = aws_lb_target_group.routers.arn
-          ROUTER_HEALTH_PORT = var.router_health_port
-        }) : "${key}='${value}'\n"
-      ])
-    }])
-  }))]))
+  user_data     = local.user_data.node
 
   iam_instance_profile {
     arn = aws_iam_instance_profile.nodes.arn

@@ -21,12 +21,11 @@ locals {
       }
     },
     {
+      # By its name alone: where it is and which secret has its password is asked at each run, so
+      # that a server that was replaced or restored is found without another commit.
       for database in aws_db_instance.apps : local.database_section => {
-        host                = database.address
-        port                = database.port
-        user                = database.username
-        password_secret_arn = one(database.master_user_secret[*].secret_arn)
-        ca_file             = "/etc/ssl/certs/rds-global-bundle.pem"
+        instance = database.identifier
+        ca_file  = "/etc/ssl/certs/rds-global-bundle.pem"
       }
     },
   )

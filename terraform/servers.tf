@@ -57,17 +57,7 @@ resource "aws_instance" "server" {
   private_ip             = local.server_addresses[count.index]
   vpc_security_group_ids = [aws_security_group.servers.id]
   iam_instance_profile   = aws_iam_instance_profile.servers.name
-
-  user_data_base64 = base64gzip(join("", ["#cloud-config\n", yamlencode(merge(local.boot.server, {
-    write_files = concat(local.boot.server.write_files, [{
-      path        = "/etc/reviewapps/machine.env"
-      permissions = "0644"
-      content = join("", [
-        for key, value in merge(local.machine, { ROLE = "server", SERVER_INDEX = count.index }) :
-        "${key}='${value}'\n"
-      ])
-    }])
-  }))]))
+  user_data_base64       = local.user_data["server-${count.index}"]
 
   metadata_options {
     http_endpoint               = "enabled"

@@ -9,6 +9,12 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name))
     error_message = "Lower-case letters, digits and hyphens, at most 20 characters."
   }
+
+  # CI may delete RDS instances called review-*, and the stack's own is called as the stack.
+  validation {
+    condition     = !startswith(var.name, "review-")
+    error_message = "review-... is what databases of single apps are called."
+  }
 }
 
 variable "region" {
@@ -203,10 +209,23 @@ variable "database_disk_gb" {
   default     = 50
 }
 
-variable "databases_per_app" {
-  description = "Lets CI make and delete database servers of its own: for projects whose database has the mode snapshot. CI can then read the password of every server in the account whose password RDS keeps."
-  type        = bool
-  default     = false
+variable "database_snapshots" {
+  description = "RDS snapshots that apps of mode snapshot may be restored from; * stands for any characters. With any, CI makes and deletes RDS instances called review-*."
+  type        = list(string)
+  default     = []
+}
+
+variable "database_servers" {
+  description = "Further RDS instances that CI may make when they are missing (`create` in the settings); the shared one is made here."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition = alltrue([
+      for name in var.database_servers : can(regex("^[a-z](-?[a-z0-9])*$", name)) && !startswith(name, "review-")
+    ])
+    error_message = "A name of an RDS instance, without *; review-... is what databases of single apps are called."
+  }
 }
 
 variable "keep_data" {

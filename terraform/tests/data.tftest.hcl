@@ -62,3 +62,16 @@ run "no_database_when_none_is_wanted" {
     error_message = "No database, and no way to one."
   }
 }
+
+run "mysql_takes_tls_only_and_lets_apps_make_triggers" {
+  variables {
+    database_engine = "mysql"
+  }
+  assert {
+    condition = toset([for parameter in aws_db_parameter_group.apps[0].parameter : "${parameter.name}=${parameter.value}"]) == toset([
+      "log_bin_trust_function_creators=1",
+      "require_secure_transport=1",
+    ])
+    error_message = "With RDS' binary log on, an app's login makes no trigger or function without log_bin_trust_function_creators."
+  }
+}

@@ -44,57 +44,12 @@ run "ci_is_let_in_from_its_own_project_and_branches_only" {
   }
 }
 
-run "ci_may_do_what_the_tool_calls_and_nothing_else" {
-  assert {
-    condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.ci["shop-deploy"].policy).Statement : statement.Action])) == toset([
-      "autoscaling:DescribeAutoScalingGroups",
-      "autoscaling:DescribeScalingActivities",
-      "autoscaling:LaunchInstances",
-      "autoscaling:SetDesiredCapacity",
-      "autoscaling:TerminateInstanceInAutoScalingGroup",
-      "ec2:CreateFleet",
-      "ec2:CreateTags",
-      "ec2:DescribeInstances",
-      "ec2:DescribeLaunchTemplateVersions",
-      "ec2:RunInstances",
-      "ecr:BatchCheckLayerAvailability",
-      "ecr:BatchDeleteImage",
-      "ecr:BatchGetImage",
-      "ecr:CompleteLayerUpload",
-      "ecr:GetAuthorizationToken",
-      "ecr:GetDownloadUrlForLayer",
-      "ecr:InitiateLayerUpload",
-      "ecr:ListImages",
-      "ecr:PutImage",
-      "ecr:UploadLayerPart",
-      "iam:PassRole",
-      "s3:ListBucket",
-      "s3:PutObject",
-      "secretsmanager:GetSecretValue",
-      "ssm:StartSession",
-    ])
-    error_message = "The deploy role's rights are exactly the listed ones."
-  }
-  assert {
-    condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.ci["shop-prune"].policy).Statement : statement.Action])) == toset([
-      "autoscaling:DescribeAutoScalingGroups",
-      "autoscaling:DescribeScalingActivities",
-      "autoscaling:SetDesiredCapacity",
-      "autoscaling:TerminateInstanceInAutoScalingGroup",
-      "ec2:DescribeInstances",
-      "ecr:BatchDeleteImage",
-      "ecr:BatchGetImage",
-      "ecr:GetAuthorizationToken",
-      "ecr:ListImages",
-      "secretsmanager:GetSecretValue",
-      "ssm:StartSession",
-    ])
-    error_message = "A prune pushes no image and launches nothing."
-  }
+# Which actions each role has is compared with the tool's calls in tests/terraform/test_rights.py.
+run "ci_has_no_right_over_what_is_not_the_project_s" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.ci["shop-deploy"].policy).Statement :
-      contains(["Look", "RegistryLogin", "Fleet"], statement.Sid) || can(statement.Condition.ArnEquals["ec2:LaunchTemplate"])
+      contains(["Look", "RegistryLogin", "Fleet", "WhyNoNodeComes"], statement.Sid) || can(statement.Condition.ArnEquals["ec2:LaunchTemplate"])
       if statement.Resource == "*"
     ])
     error_message = "Only what AWS cannot limit by name is for everything; machines run of one launch template only."
@@ -122,55 +77,61 @@ run "ci_may_do_what_the_tool_calls_and_nothing_else" {
   }
 }
 
-run "ci_makes_databases_only_when_asked_and_never_touches_the_shared_one" {
+run "ci_makes_databases_of_the_named_snapshots_and_deletes_no_others" {
   variables {
-    databases_per_app = true
+    database_snapshots = ["shop-nightly", "rds:shop-*"]
+    database_servers   = ["reviewapps-mysql"]
   }
   assert {
     condition = alltrue([
-      for statement in jsondecode(aws_iam_role_policy.ci["shop-prune"].policy).Statement :
-      statement.Condition.Null["aws:ResourceTag/stack"] == "true" && statement.Condition.StringEquals["aws:ResourceTag/platform"] == "reviewapps"
-      if contains(flatten([statement.Action]), "rds:DeleteDBInstance")
+      for statement in jsondecode(aws_iam_role_policy.ci["shop-deploy"].policy).Statement :
+      statement.Resource == "arn:aws:rds:us-east-1:123456789012:db:review-*" &&
+      statement.Condition.StringEquals == { "aws:ResourceTag/platform" = "reviewapps", "aws:ResourceTag/kind" = "snapshot" }
+      if length(setintersection(flatten([statement.Action]), ["rds:DeleteDBInstance", "rds:ModifyDBInstance"])) > 0
     ])
-    error_message = "Only servers that the tool made can be deleted: the stack's own carries the stack's tag."
+    error_message = "Only servers that were restored for an app are changed and deleted: known by name and tags."
   }
   assert {
-    condition     = length([for statement in jsondecode(aws_iam_role_policy.ci["shop-prune"].policy).Statement : statement if contains(flatten([statement.Action]), "rds:DeleteDBInstance")]) == 1
-    error_message = "A prune deletes the servers of apps that are gone."
+    condition = flatten([
+      for statement in jsondecode(aws_iam_role_policy.ci["shop-deploy"].policy).Statement :
+      [for name in flatten([statement.Resource]) : name if strcontains(name, ":snapshot:")]
+      if contains(flatten([statement.Action]), "rds:RestoreDBInstanceFromDBSnapshot")
+      ]) == [
+      "arn:aws:rds:us-east-1:123456789012:snapshot:shop-nightly",
+      "arn:aws:rds:us-east-1:123456789012:snapshot:rds:shop-*",
+    ]
+    error_message = "Only the named snapshots are restored."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.ci["shop-deploy"].policy).Statement :
+      length(setsubtract(flatten([statement.Resource]), [
+        "arn:aws:rds:us-east-1:123456789012:db:reviewapps-mysql",
+        "arn:aws:rds:us-east-1:123456789012:og:*",
+        "arn:aws:rds:us-east-1:123456789012:pg:*",
+        "arn:aws:rds:us-east-1:123456789012:subgrp:*",
+      ])) == 0
+      if contains(flatten([statement.Action]), "rds:CreateDBInstance")
+    ])
+    error_message = "Only the named servers are made."
+  }
+  assert {
+    condition = alltrue([
+      for statement in flatten([for policy in aws_iam_role_policy.ci : jsondecode(policy.policy).Statement]) :
+      length(setsubtract(statement.Condition.StringLike["aws:ResourceTag/aws:rds:primaryDBInstanceArn"], [
+        "arn:aws:rds:us-east-1:123456789012:db:review-*",
+        "arn:aws:rds:us-east-1:123456789012:db:reviewapps-mysql",
+      ])) == 0
+      if can(regex("rds!db-\\*", statement.Resource)) && statement.Action == "secretsmanager:GetSecretValue"
+    ])
+    error_message = "No password of another server is read."
   }
 }
 
 run "a_node_that_was_broken_into_can_do_little" {
   assert {
-    condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.nodes.policy).Statement : statement.Action])) == toset([
-      "autoscaling:CompleteLifecycleAction",
-      "ecr:BatchCheckLayerAvailability",
-      "ecr:BatchGetImage",
-      "ecr:GetAuthorizationToken",
-      "ecr:GetDownloadUrlForLayer",
-      "elasticloadbalancing:DeregisterTargets",
-      "secretsmanager:GetSecretValue",
-    ])
-    error_message = "A node pulls images, reads what it needs to join, and leaves."
-  }
-  assert {
     condition     = [for statement in jsondecode(aws_iam_role_policy.nodes.policy).Statement : statement.Resource if statement.Sid == "Join"] == [aws_secretsmanager_secret.cluster["node"].arn]
     error_message = "A node reads its own secret: neither the servers' nor CI's nor the database's."
-  }
-}
-
-run "a_server_reads_and_fills_the_cluster_s_secrets" {
-  assert {
-    condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.servers.policy).Statement : statement.Action])) == toset([
-      "secretsmanager:GetSecretValue",
-      "secretsmanager:PutSecretValue",
-      "ssm:UpdateInstanceInformation",
-      "ssmmessages:CreateControlChannel",
-      "ssmmessages:CreateDataChannel",
-      "ssmmessages:OpenControlChannel",
-      "ssmmessages:OpenDataChannel",
-    ])
-    error_message = "A server has its secrets and the tunnel, and runs no command for Session Manager."
   }
 }
 
@@ -195,11 +156,8 @@ run "the_outputs_are_reviewapps_settings" {
         assets_host   = "d1.cloudfront.net"
       }
       postgresql = {
-        host                = "db.test"
-        port                = 5432
-        user                = "reviewapps"
-        password_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds-db"
-        ca_file             = "/etc/ssl/certs/rds-global-bundle.pem"
+        instance = "reviewapps"
+        ca_file  = "/etc/ssl/certs/rds-global-bundle.pem"
       }
     }
     error_message = "The settings are complete and hold no secret."

@@ -16,6 +16,7 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from reviewapps import packages, settings
+from reviewapps.clients import Clients
 from tests.terraform.stack import VARIABLES, Stack, copy_of_stack
 
 pytestmark = pytest.mark.slow
@@ -99,17 +100,23 @@ def test_a_second_apply_replaces_and_destroys_nothing(stack: Stack) -> None:
         assert "create" not in change["change"]["actions"], change["address"]
 
 
-def test_its_settings_are_read_by_reviewapps(stack: Stack, aws: str) -> None:
+def test_its_settings_are_read_by_reviewapps_which_finds_the_database(
+    stack: Stack, aws: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name: where it is and which secret has its password is asked at each run."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
     values = yaml.safe_load(stack.run("output", "-raw", "settings").stdout)
-    read = settings.parse(values, "terraform output", {})
+    assert values["postgresql"].keys() == {"instance", "ca_file"}
+    read = settings.parse(values, "terraform output", {"AWS_ENDPOINT_URL": aws})
     assert read.aws.group == "reviewapps-nodes"
     assert read.postgresql is not None
-    secret = client(aws, "secretsmanager").get_secret_value(
-        SecretId=read.postgresql.password_secret_arn
-    )
-    assert "password" in json.loads(secret["SecretString"])
+    clients = Clients(read)
+    server = clients._located(read.postgresql, "postgresql")
     known = client(aws, "rds").describe_db_instances()["DBInstances"][0]["Endpoint"]
-    assert (read.postgresql.host, read.postgresql.port) == (known["Address"], known["Port"])
+    assert (server.host, server.port) == (known["Address"], known["Port"])
+    assert server.user == "reviewapps"
+    assert clients._master_password(server)
     client(aws, "s3").head_bucket(Bucket=read.aws.assets_bucket)
 
 
