@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from reviewapps import capacity
+from reviewapps import fleet, retirement
 from reviewapps.apps import app_of
 from reviewapps.clients import Clients
 from reviewapps.clients.nomad import Json
@@ -75,7 +75,7 @@ class Controller:
             self.look(allocations)
             if time.monotonic() - swept > SWEEP_SECONDS:
                 swept = time.monotonic()
-                self._begin(capacity.LOCK, self._sweep_nodes)
+                self._begin(retirement.LOCK, self._sweep_nodes)
             self.stop.wait(0.2)  # what changes together is looked at together
 
     def look(self, allocations: list[Json]) -> None:
@@ -125,12 +125,12 @@ class Controller:
 
     def _sweep_nodes(self) -> None:
         """Let go of nodes that are lost, never joined, or carry nothing."""
-        if not capacity.is_elastic(self.clients):
+        if not fleet.is_elastic(self.clients):
             return
-        work = capacity.Work(self.clients, lambda line: self.say(f"nodes: {line}"), self._check)
+        work = retirement.Work(self.clients, lambda line: self.say(f"nodes: {line}"), self._check)
         try:
-            capacity.replace_lost(work)
-            capacity.give_back(work)
+            retirement.replace_lost(work)
+            retirement.give_back(work)
         except ReviewAppsError as error:
             self.say(f"nodes: {error.message}")
 

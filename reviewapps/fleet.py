@@ -54,6 +54,11 @@ class Fleet:
         return max(0, self.group.desired - len(self.members))
 
 
+def is_elastic(clients: Clients) -> bool:
+    """Say whether there is a group that nodes can come from."""
+    return bool(clients.settings.aws.group)
+
+
 def look(clients: Clients, *, group: Group | None = None) -> Fleet:
     """Return the fleet as it is."""
     group = group or clients.nodes.look()

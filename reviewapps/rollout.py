@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from reviewapps import capacity, cause, failure, jobspec
+from reviewapps import capacity, cause, failure, fleet, jobspec
 from reviewapps.allocation import is_alive, is_running
 from reviewapps.errors import Failed, Waiting
 from reviewapps.jobs import WATCH_SECONDS, Job, register
@@ -129,7 +129,7 @@ def require_place(job: Job, context: Context) -> None:
     if not problem:
         context.say("waiting for a place on a node")
         return
-    if not capacity.is_elastic(context.clients):
+    if not fleet.is_elastic(context.clients):
         raise Failed(
             f"{job.step} failed: {problem}",
             hint="destroy an app that is not needed (reviewapps list), or ask for less memory_mb",

@@ -12,11 +12,11 @@ from typing import Any, cast
 
 import pytest
 
-from reviewapps import capacity
-from reviewapps.capacity import Work
+from reviewapps import capacity, retirement
 from reviewapps.clients.aws.group import AtMaximum, CannotLaunch, Group, Instance, NoCapacity
 from reviewapps.clients.consul import Entry, Operation
 from reviewapps.errors import Failed, Unreachable
+from reviewapps.retirement import Work
 from reviewapps.step import Context
 from reviewapps.store import nodes as notes
 from reviewapps.store.lock import Held
@@ -198,7 +198,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     def hold(consul: Any, slug: str, **_: Any) -> Iterator[Held]:
         yield Held(consul, slug, "session")
 
-    monkeypatch.setattr(capacity, "hold", hold)
+    monkeypatch.setattr(retirement, "hold", hold)
     return made
 
 
@@ -301,7 +301,7 @@ def test_a_node_that_a_person_closed_is_left_to_them(scene: Scene) -> None:
     scene.joined("i-9")
     scene.nomad.closed.add("node-i-9")
     scene.make_room()
-    capacity.give_back(scene.work)
+    retirement.give_back(scene.work)
     assert scene.nomad.closed == {"node-i-9"}
     assert "i-9" in scene.nodes.members
 
@@ -317,14 +317,14 @@ def test_a_node_that_does_not_join_is_replaced(scene: Scene) -> None:
 def test_only_nodes_without_an_app_go(scene: Scene) -> None:
     scene.joined("i-1", "i-2")
     scene.nomad.on["i-1"] = [JOB]
-    capacity.give_back(scene.work)
+    retirement.give_back(scene.work)
     assert scene.nodes.members == ["i-1"]
 
 
 def test_a_node_that_gets_an_app_while_it_is_closed_stays(scene: Scene) -> None:
     scene.joined("i-1")
     scene.nomad.comes_when_closed = JOB
-    capacity.give_back(scene.work)
+    retirement.give_back(scene.work)
     assert scene.nodes.members == ["i-1"]
     assert not scene.nomad.closed
     assert not scene.consul.list(notes.LEAVING)[1]
@@ -333,17 +333,17 @@ def test_a_node_that_gets_an_app_while_it_is_closed_stays(scene: Scene) -> None:
 def test_the_minimum_stays(scene: Scene) -> None:
     scene.joined("i-1", "i-2")
     scene.nodes.minimum = 1
-    capacity.give_back(scene.work)
+    retirement.give_back(scene.work)
     assert len(scene.nodes.members) == 1
 
 
 def test_a_lost_node_goes_and_at_the_minimum_is_replaced(scene: Scene) -> None:
     scene.joined("i-1", status="down")
-    capacity.replace_lost(scene.work)
+    retirement.replace_lost(scene.work)
     assert scene.nodes.members == []
     scene.nodes.minimum = 1
     scene.joined("i-2", status="down")
-    capacity.replace_lost(scene.work)
+    retirement.replace_lost(scene.work)
     assert scene.nodes.replaced == ["i-2"]
 
 
@@ -351,7 +351,7 @@ def test_nothing_is_terminated_when_most_nodes_seem_lost_at_once(scene: Scene) -
     scene.joined("i-1", "i-2", status="down")
     scene.joined("i-3")
     scene.nomad.on["i-3"] = [JOB]
-    capacity.replace_lost(scene.work)
+    retirement.replace_lost(scene.work)
     assert scene.nodes.members == ["i-1", "i-2", "i-3"]
     assert "2 of 3 nodes are lost at once: none is terminated" in scene.said
 
@@ -360,7 +360,7 @@ def test_nobody_waits_for_a_node_that_a_killed_run_gave_back(scene: Scene) -> No
     scene.make_room()
     scene.nodes.terminate_trouble = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        capacity.give_back(scene.work)
+        retirement.give_back(scene.work)
     assert scene.nodes.members == []
     scene.make_room()
     assert scene.nodes.members == ["i-2"]
@@ -370,7 +370,7 @@ def test_nomad_forgets_nodes_whose_instance_is_gone(scene: Scene) -> None:
     scene.joined("i-1", status="down")
     scene.nodes.members.clear()
     scene.consul.values[f"{notes.LEAVING}node-i-1"] = ""
-    capacity.give_back(scene.work)
+    retirement.give_back(scene.work)
     assert scene.nomad.purged == ["node-i-1"]
     assert not scene.consul.list(notes.LEAVING)[1]
 

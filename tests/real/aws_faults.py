@@ -33,7 +33,8 @@ def install() -> None:
 def main() -> None:
     """Run the command line with the faults."""
     install()
-    from reviewapps import capacity, cli  # noqa: PLC0415 - after the faults are in place
+    from reviewapps import cli, retirement  # noqa: PLC0415 - after the faults are in place
 
-    capacity.JOIN_SECONDS = float(os.environ.get("JOIN_SECONDS", capacity.JOIN_SECONDS))
+    seconds = os.environ.get("JOIN_SECONDS", retirement.JOIN_SECONDS)
+    retirement.JOIN_SECONDS = float(seconds)
     cli.main()
