@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reviewapps import naming, news, review_app
+from reviewapps import naming, news, project_secrets, review_app
 from reviewapps.clients import Clients, git
 from reviewapps.errors import Conflict, Failed, NotFound, ReviewAppsError, UserError
 from reviewapps.progress import Event, Report
@@ -41,6 +41,7 @@ def deploy(clients: Clients, wanted: Wanted, report: Report, *, source: Path | N
     """
     require_text(wanted.branch)
     clients.nomad.leader()  # nothing is asked for while it can't be done
+    project_secrets.chosen(clients.nomad, wanted.project)
     slug = naming.slug(wanted.project.project, wanted.branch)
     record = Records(clients.consul).wish(
         _fresh(slug, wanted, clients.settings, source),

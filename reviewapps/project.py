@@ -33,6 +33,7 @@ from reviewapps.project_values import (
     Port,
     ProjectName,
     Seconds,
+    Secrets,
     Snapshot,
     Truth,
     UrlPath,
@@ -191,11 +192,22 @@ class Project:
     unicorn: Unicorn = field(default_factory=Unicorn)
     resque: Worker | None = None
     env: Env = field(default_factory=dict)
+    secrets: Secrets = ()
     limits: Limits = field(default_factory=Limits)
     access: Access = field(default_factory=Access)
     subdomains: Truth = False
     assets: Assets | None = None
     capacity: Capacity = field(default_factory=Capacity)
+
+    @model_validator(mode="after")
+    def has_each_name_once(self) -> "Project":
+        """Refuse a secret that a section's env would hide, or be hidden by."""
+        sections = (self.migrate, self.seed, self.unicorn, self.resque)
+        written = {*self.env, *(name for each in sections if each for name in each.env)}
+        both = sorted(written & set(self.secrets))
+        if both:
+            raise fault(f"has {both[0]}, which env has too; keep one of them", at="secrets")
+        return self
 
     def covers(self, branch: str) -> bool:
         """Say whether a branch of this name gets a review app."""

@@ -19,7 +19,7 @@ MAX_NODES = 10_000
 MAX_DEPTH = 12
 MAX_FAULTS = 50
 SHOWN_LENGTH = 40
-SECRET_KEYS = frozenset({"env", "build_args"})
+SECRET_KEYS = frozenset({"env", "build_args", "secrets"})
 TAG = "tag:yaml.org,2002:"
 
 COLLECTION_TAGS = frozenset({f"{TAG}map", f"{TAG}seq"})

@@ -103,6 +103,15 @@ def check_env_value(value: Any) -> Any:
     raise fault("should be text or a number")
 
 
+def check_names(value: Any) -> Any:
+    """Check for a list of different names."""
+    if not isinstance(value, list | tuple):
+        raise fault("should be a list of names such as [RAILS_MASTER_KEY]")
+    if len(set(map(str, value))) < len(value):
+        raise fault("has a name twice")
+    return tuple(value)
+
+
 RELATIVE = r"(?!/)(?!-)(?!(.*/)?\.\.(/|\Z))[^\x00-\x1f\x7f]{1,255}"
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
@@ -117,6 +126,7 @@ Command = Annotated[tuple[str, ...], BeforeValidator(split_command)]
 EnvName = Annotated[str, BeforeValidator(check_env_name)]
 EnvValue = Annotated[str, BeforeValidator(check_env_value)]
 Env = Annotated[Mapping[EnvName, EnvValue], BeforeValidator(check_env)]
+Secrets = Annotated[tuple[EnvName, ...], BeforeValidator(check_names)]
 ArgName = Annotated[
     str, written(ENV_NAME.pattern, "should be a name: letters, digits and _, no digit first")
 ]

@@ -71,6 +71,7 @@ def test_values_of_the_example_without_a_remark_are_the_defaults() -> None:
     assert differing - {name for name in differing if name.endswith("command")} == {
         "domain",
         "database/extensions",
+        "secrets",
         "unicorn/health_path",
         "unicorn/stop_signal",
         "resque/stop_signal",

@@ -82,6 +82,23 @@ image: {dockerfile: ../Dockerfile}
     ]
 
 
+@pytest.mark.parametrize(
+    ("secrets", "said"),
+    [
+        ("KEY", "line 2: secrets: should be a list of names such as [RAILS_MASTER_KEY]"),
+        ("[KEY, KEY]", "line 2: secrets: has a name twice"),
+        ("[PORT]", "line 2: secrets/0: is set by reviewapps itself; take it out"),
+        ("[A-B]", "line 2: secrets/0: should be a variable's name: letters, digits and _,"
+         " no digit first"),
+        ("[KEY]\nenv: {KEY: x}", "line 2: secrets: has KEY, which env has too; keep one of them"),
+        ("[KEY]\nunicorn: {env: {KEY: x}}",
+         "line 2: secrets: has KEY, which env has too; keep one of them"),
+    ],
+)  # fmt: skip
+def test_secrets_are_names_and_each_stands_in_one_place(secrets: str, said: str) -> None:
+    assert faults(f"project: shop\nsecrets: {secrets}\n") == [said]
+
+
 def test_the_error_is_a_message_for_people_with_the_next_command() -> None:
     with pytest.raises(ProjectError) as raised:
         parse("project: shop\nunicorn: {port: 0}", "ci/reviewapps.yml")

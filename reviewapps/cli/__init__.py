@@ -17,6 +17,7 @@ from reviewapps.cli.local import local
 from reviewapps.cli.logs import logs
 from reviewapps.cli.open import open_
 from reviewapps.cli.prune import prune
+from reviewapps.cli.secret import secret
 from reviewapps.cli.share import share
 from reviewapps.cli.status import status
 
@@ -44,6 +45,7 @@ for command in (
     exec_,
     open_,
     share,
+    secret,
     doctor,
     local,
     cluster,

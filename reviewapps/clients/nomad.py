@@ -187,9 +187,20 @@ class Nomad:
         found = self._find(f"var/{path}") or {}
         return dict(found.get("Items") or {})
 
-    def put_variable(self, path: str, items: Mapping[str, str]) -> None:
-        """Write a Variable whole. Its values are secrets: they go nowhere else."""
-        self._call("put", f"var/{path}", json={"Path": path, "Items": dict(items)})
+    def variable_index(self, path: str) -> int:
+        """Return what grows with each change of a Variable, 0 when there is none."""
+        return int((self._find(f"var/{path}") or {}).get("ModifyIndex", 0))
+
+    def put_variable(
+        self, path: str, items: Mapping[str, str], *, expected_index: int | None = None
+    ) -> None:
+        """Write a Variable whole. Its values are secrets: they go nowhere else.
+
+        With the `expected_index` last seen, 0 for none, raises Conflict when it has changed since.
+        """
+        params = {} if expected_index is None else {"cas": expected_index}
+        body = {"Path": path, "Items": dict(items)}
+        self._call("put", f"var/{path}", params=params, json=body)
 
     def delete_variable(self, path: str) -> None:
         """Delete a Variable; one that is gone is no error, and nothing is written then."""
@@ -242,8 +253,9 @@ class Nomad:
         text = response.text.strip()[:2000]
         if response.status_code == 404:
             return _NotFound(f"Nomad knows no {path}")
-        if "Enforcing job modify index" in text:
-            return Conflict(f"somebody else changed the Nomad job of {path}: {text}")
+        if response.status_code == 409 or "Enforcing job modify index" in text:
+            # a Variable's conflict comes with its items: they are not for the message
+            return Conflict(f"somebody else changed {path} at Nomad meanwhile", hint="try again")
         if response.status_code >= 500 and any(words in text for words in NO_LEADER):
             return Unreachable(
                 f"Nomad at {self.where.address} has no leader now", hint="reviewapps doctor"

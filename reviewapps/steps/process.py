@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
-from reviewapps import jobs, naming
+from reviewapps import jobs, naming, project_secrets
 from reviewapps.project import Task, Unicorn, Worker
 from reviewapps.review_app import ReviewApp
 from reviewapps.step import Context
 from reviewapps.steps import assets, database, image, redis
+
+OWN = "project_"  # before the name of each of the project's own secrets in the Variable
 
 
 def job(  # noqa: PLR0913 - the last two are named
@@ -26,10 +28,14 @@ def job(  # noqa: PLR0913 - the last two are named
         "cpu_mhz": spec.cpu_mhz,
         "port": 0,
         "redis": naming.thing(app.slug, "redis") if app.project.redis else "",
+        "secrets": list(app.project.secrets),
         "env": {**app.project.env, **spec.env, **ours(app), **asset_host(app, context)},
         **(more or {}),
     }
     release = {"reviewapps_release": str(app.release.number), **(meta or {})}
+    changes = project_secrets.version(context.nomad, app.project)
+    if changes:  # a changed secret comes as a new version does, beside the old one
+        release["reviewapps_secrets"] = changes
     count = getattr(spec, "count", 1)
     return jobs.make(app, context, step, task, secrets(app, context), count=count, meta=release)
 
@@ -62,4 +68,6 @@ def secrets(app: ReviewApp, context: Context) -> dict[str, str]:
         items["DATABASE_URL"] = database.url(app, context)
     if redis.wanted(app):
         items["REDIS_PASSWORD"] = jobs.password(context, redis.password_path(app))
+    for name, value in project_secrets.chosen(context.nomad, app.project).items():
+        items[f"{OWN}{name}"] = value
     return items
