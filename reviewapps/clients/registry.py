@@ -95,6 +95,16 @@ class Registry:
             hint=f"docker push {image} shows the whole; the same command goes on from here",
         )
 
+    def pull(
+        self, image: str, *, on_line: Callable[[str], None], timeout_seconds: float = 1800
+    ) -> None:
+        """Bring an image into this machine's Docker."""
+        with self._login() as options:
+            last, _ = self.docker.follow([*options, "pull", image], on_line, timeout_seconds)
+        if last is not None:
+            reason = last[-1] if last else "docker said nothing"
+            raise ServiceError(f"can't pull {image}: {reason}", hint=f"docker pull {image}")
+
     def delete(self, image: str) -> bool:
         """Delete an image by its tag; False where that is not allowed. What is gone is no error."""
         name = name_of(image)

@@ -4,8 +4,9 @@ A name with a digest never changes its content, so two releases' files live side
 that is there is not written again. Files without a digest are served by the app itself.
 """
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -33,15 +34,13 @@ def missing(app: ReviewApp, context: Context) -> str:
 
 
 def apply(app: ReviewApp, context: Context) -> None:
-    """Upload the files that the bucket lacks, side by side."""
-    spec = app.project.assets
-    assert spec is not None  # noqa: S101 - the engine asks `wanted` first
-    prefix = key_prefix(app)
-    known = context.clients.bucket.fresh(prefix, FRESH_DAYS)
-    found = [each for each in _files(app, context) if each.key not in known]
-    context.say(f"uploading {len(found)} files")
-    context.clients.bucket.upload(found)
-    outcome = Outcome(app.release.image, "done", log=f"{len(found)} files uploaded")
+    """Upload the files that the bucket lacks, side by side, while the image is read."""
+    known = context.clients.bucket.fresh(key_prefix(app), FRESH_DAYS)
+    context.say("uploading the files that the CDN lacks")
+    with contextlib.closing(_files(app, context)) as files:
+        count = context.clients.bucket.upload(each for each in files if each.key not in known)
+    context.say(f"{count} files uploaded")
+    outcome = Outcome(app.release.image, "done", log=f"{count} files uploaded")
 
     def change(record: Record) -> Record:
         return replace(record, outcomes=record.outcomes | {"assets": outcome})
@@ -67,9 +66,20 @@ def key_prefix(app: ReviewApp) -> str:
     return f"{app.project.project}/{prefix}/"
 
 
-def _files(app: ReviewApp, context: Context) -> Iterator[Asset]:
+def _files(app: ReviewApp, context: Context) -> Generator[Asset]:
     spec = app.project.assets
-    assert spec is not None  # noqa: S101 - as above
+    assert spec is not None  # noqa: S101 - the engine asks `wanted` first
+    _fetch(app, context)
     for path, content in context.clients.docker.files(app.release.image, spec.directory):
+        context.check()
         if DIGEST.search(PurePosixPath(path).name):
             yield Asset(key_prefix(app) + path, content)
+
+
+def _fetch(app: ReviewApp, context: Context) -> None:
+    """Pull the image where another machine has built it."""
+    image, clients = app.release.image, context.clients
+    is_ours = app.release.built and clients.settings.docker.registry
+    if is_ours and not clients.docker.image_exists(image):
+        context.say(f"pulling {image}")
+        clients.registry.pull(image, on_line=lambda _line: context.check())

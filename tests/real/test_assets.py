@@ -92,7 +92,7 @@ def test_files_with_a_digest_go_to_the_bucket_once(aws, image):
     assert assets.missing(app, context) == "not uploaded yet"
     assets.apply(app, context)
     assert assets.missing(app, context) == ""
-    assert said[-1] == "uploading 2 files"
+    assert said[-1] == "2 files uploaded"
 
     script = s3.get_object(Bucket=BUCKET, Key="shop/assets/app-0123456789abcdef.js")
     assert script["ContentEncoding"] == "gzip"
@@ -115,7 +115,7 @@ def test_a_second_release_uploads_only_what_is_new(aws, image):
     assets.apply(app, context)
     again, other, said = app_and_context(where, image)
     assets.apply(again, other)
-    assert said[-1] == "uploading 0 files"
+    assert said[-1] == "0 files uploaded"
 
 
 def test_the_app_is_told_where_its_files_are(aws, image):

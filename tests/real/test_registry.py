@@ -75,6 +75,21 @@ def test_an_image_is_built_once_and_the_job_names_it_by_digest(app: Place) -> No
     assert image_of(app) == release.pinned
 
 
+def test_an_image_that_another_machine_has_built_is_pulled(elastic: Elastic, app: Place) -> None:
+    """The assets of a build that was stopped half-way are taken from it by the next machine."""
+    assert app.deploy(image="").code == 0
+    image = app.record().wanted_release.image
+    pinned = app.record().wanted_release.pinned
+    for name in (image, pinned):
+        subprocess.run(["docker", "image", "rm", "--force", name], check=False)
+    client = app.clients.registry
+    assert not client.docker.image_exists(image)
+    client.pull(image, on_line=lambda _line: None)
+    assert client.docker.image_exists(image)
+    with pytest.raises(ServiceError, match=r"can.t pull .*/none:1"):
+        client.pull(f"{client.host}/none:1", on_line=lambda _line: None)
+
+
 def test_a_tag_that_moved_changes_nothing(app: Place) -> None:
     assert app.deploy(image="").code == 0
     release = app.record().wanted_release

@@ -2,14 +2,17 @@
 
 import gzip
 import mimetypes
+from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from reviewapps.clients.aws.session import Aws, errors
+from reviewapps.clients.aws.session import CONNECTIONS, Aws, errors
 
-WORKERS = 16
+WORKERS = CONNECTIONS
+AHEAD = 4 * WORKERS  # assets that are read before the first of them must be written
+GZIP_LEVEL = 6  # 9 takes twice as long for a hundredth less
 CACHE = "public, max-age=31536000, immutable"
 COMPRESSED = ("text/", "application/javascript", "application/json", "image/svg+xml")
 
@@ -45,16 +48,28 @@ class Bucket:
         return keys
 
     def upload(self, assets: Iterable[Asset]) -> int:
-        """Write assets side by side and return how many; the first error is raised at the end."""
-        with ThreadPoolExecutor(WORKERS) as pool:
-            return sum(pool.map(self._put, assets))
+        """Write assets side by side and return how many; raises the first error.
 
-    def _put(self, asset: Asset) -> int:
+        They are taken as they are needed: of the content of a large image little is held at once.
+        """
+        count = 0
+        with ThreadPoolExecutor(WORKERS) as pool:
+            at_work: deque[Future[None]] = deque()
+            for asset in assets:
+                at_work.append(pool.submit(self._put, asset))
+                count += 1
+                if len(at_work) >= AHEAD:
+                    at_work.popleft().result()
+            for each in at_work:
+                each.result()
+        return count
+
+    def _put(self, asset: Asset) -> None:
         kind = mimetypes.guess_type(asset.key)[0] or "application/octet-stream"
         encoding = {}
         content = asset.content
         if kind.startswith(COMPRESSED):
-            content = gzip.compress(content, mtime=0)
+            content = gzip.compress(content, GZIP_LEVEL, mtime=0)
             encoding = {"ContentEncoding": "gzip"}
         with errors(f"write {asset.key} into the bucket {self.name}"):
             self._api.put_object(
@@ -65,4 +80,3 @@ class Bucket:
                 CacheControl=CACHE,
                 **encoding,
             )
-        return 1

@@ -17,6 +17,7 @@ from reviewapps.errors import ServiceError, Unreachable, UserError
 
 CREDENTIALS = ("aws_access_key_id", "aws_secret_access_key")
 RETRIES = {"mode": "standard", "max_attempts": 6}
+CONNECTIONS = 16  # that are kept open; boto3's own 10 would be opened anew by more threads
 SILENT = (
     exceptions.EndpointConnectionError,
     exceptions.ConnectTimeoutError,
@@ -39,7 +40,12 @@ class Aws:
             service,
             region_name=self.where.region,
             endpoint_url=self.where.endpoint or None,
-            config=Config(retries=RETRIES, connect_timeout=5, read_timeout=60),
+            config=Config(
+                retries=RETRIES,
+                connect_timeout=5,
+                read_timeout=60,
+                max_pool_connections=CONNECTIONS,
+            ),
         )
         made.meta.events.register("before-send", self._count)
         return made
