@@ -37,30 +37,44 @@ def cost(size: dict[str, float]) -> None:
 def follow(size: dict[str, float]) -> None:
     """KV write to first request on the new place."""
     print(f"\n### From the KV write to the first answer\n\n{HEAD}")
-    for routes in (1000, 10_000, 100_000):
-        with router_stage.open_stage(routes) as stage:
+    for routes, alike in ((1000, False), (10_000, False), (10_000, True), (100_000, False)):
+        with router_stage.open_stage(routes, alike) as stage:
             router_stage.start_router(stage, 18150)
-            taken = router_times.follow(stage, 18150, int(size["follow"]))
-            print(router_times.report(f"{routes:,} routes", taken), flush=True)
+            name = f"{routes:,} routes{' that begin alike' if alike else ''}"
+            for unlike in (False, True) if routes > 1000 else (False,):
+                rounds = int(size["follow"]) // (4 if unlike else 1)
+                taken = router_times.follow(stage, 18150, rounds, unlike)
+                kind = f"{name}, a host that begins as no other" if unlike else name
+                print(router_times.report(kind, taken.router))
+                print(router_times.report("a bare blocking read of that key", taken.bare))
+                print(f"against it, from the beginning of the write: "
+                      f"{router_cost.quartiles(taken.ratios)} times", flush=True)  # fmt: skip
 
 
 def others(size: dict[str, float]) -> None:
     """Other requests while routes change."""
     print(f"\n### Other requests at 10,000 routes, 200 a second\n\n{HEAD}")
-    with router_stage.open_stage(10_000) as stage:
-        router_stage.start_router(stage, 18150)
-        for rate in (0, 10, 0, 10):
-            taken = router_times.other_requests(stage, 18150, size["others"], rate)
-            print(router_times.report(f"{rate} changes a second", taken), flush=True)
+    for alike in (False, True):
+        with router_stage.open_stage(10_000, alike) as stage:
+            router_stage.start_router(stage, 18150)
+            for rate in (0, 10, 0, 10):
+                taken = router_times.other_requests(stage, 18150, size["others"], rate)
+                name = f"{rate} changes a second{', hosts begin alike' if alike else ''}"
+                print(router_times.report(name, taken), flush=True)
 
 
 def hold(size: dict[str, float]) -> None:
-    """1,000 requests held, then released."""
-    print(f"\n### 1,000 requests held for {size['hold']:.0f} s\n\n{HEAD}")
+    """1,000 requests held, then released, and 1,000 at once to plain nginx, in turns."""
+    print(f"\n### 1,000 requests held for {size['hold']:.0f} s, then 1,000 at once\n\n{HEAD}")
     with router_stage.open_stage(100) as stage:
         router_stage.start_router(stage, 18150)
-        taken = router_times.hold(stage, 18150, 1000, size["hold"])
-        print(router_times.report("from the KV write to the answer", taken), flush=True)
+        router_stage.start_plain(stage, 18151)
+        for _ in range(3):
+            taken = router_times.hold(stage, 18150, 1000, size["hold"])
+            print(router_times.report("from the KV write to the answer", taken), flush=True)
+            for name, port in (("plain nginx, 1,000 at once", 18151), ("router, at once", 18150)):
+                taken = router_times.answers(port, router_stage.host(0), 1000, 0, lambda: None)
+                print(router_times.report(name, taken), flush=True)
 
 
 def memory(size: dict[str, float]) -> None:

@@ -18,8 +18,10 @@ from reviewapps.router import Router, render
 
 HERE = Path(__file__).parent
 NGINX = HERE.parent / "nginx"
-ADDRESS = "127.0.0.19"
-APP_ADDRESS = "127.0.19.1"
+# Two benchmarks run side by side when each has a number of its own (10 to 250).
+NUMBER = int(os.environ.get("ROUTER_BENCH_NUMBER", "19"))
+ADDRESS = f"127.0.0.{NUMBER}"
+APP_ADDRESS = f"127.0.{NUMBER}.1"
 CONSUL_PORT = 18500
 PROXY_CORE, LOAD_CORE = "0", "1"
 APPS = 200
@@ -31,9 +33,10 @@ def consul_binary() -> str:
     return str(cached) if cached.exists() else shutil.which("consul") or "consul"
 
 
-def host(number: int) -> str:
-    """Return the host of an app; first letters are spread, as labels are."""
-    return f"{chr(97 + number % 26)}pp{number:05d}-abc234.localhost"
+def host(number: int, alike: bool = False) -> str:
+    """Return the host of an app: first letters are spread, or all begin alike."""
+    start = "feature-" if alike else f"{chr(97 + number % 26)}pp"
+    return f"{start}{number:05d}-abc234.localhost"
 
 
 def place(number: int) -> str:
@@ -43,8 +46,9 @@ def place(number: int) -> str:
 class Stage:
     """Everything that runs beside the proxy under test."""
 
-    def __init__(self, run: Path, stack: ExitStack, routes: int) -> None:
+    def __init__(self, run: Path, stack: ExitStack, routes: int, alike: bool = False) -> None:
         self.run = run
+        self.alike = alike
         self.stack = stack
         self.routes = routes
         self.consul_pid = 0
@@ -63,8 +67,9 @@ class Stage:
         """Write routes and host records, 60 operations a transaction."""
         pairs = []
         for number in hosts:
-            pairs.append((f"reviewapps/hosts/{host(number)}", record(number)))
-            pairs.append((f"reviewapps/routes/{host(number)}", place(number)))
+            name = host(number, self.alike)
+            pairs.append((f"reviewapps/hosts/{name}", record(number)))
+            pairs.append((f"reviewapps/routes/{name}", place(number)))
         for start in range(0, len(pairs), 60):
             operations = [
                 {"KV": {"Verb": "set", "Key": key, "Value": base64_text(value)}}
@@ -114,12 +119,12 @@ def wait_for_port(address: str, port: int, seconds: float = 20) -> None:
 
 
 @contextmanager
-def open_stage(routes: int) -> Iterator[Stage]:
+def open_stage(routes: int, alike: bool = False) -> Iterator[Stage]:
     """Start Consul with `routes` routes and the app."""
     run = Path(tempfile.mkdtemp(prefix="bench-router-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, run, True)
-        stage = Stage(run, stack, routes)
+        stage = Stage(run, stack, routes, alike)
         ports = [f"-{name}-port=-1" for name in ("dns", "grpc", "grpc-tls")]
         agent = stage.spawn(
             consul_binary(), "agent", "-dev", f"-client={ADDRESS}", f"-bind={ADDRESS}",

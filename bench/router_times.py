@@ -4,15 +4,18 @@ import http.client
 import json
 import os
 import random
+import selectors
 import signal
+import socket
 import statistics
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from router_stage import ADDRESS, Stage, host, place, resident_kilobytes, start_router
+from router_stage import ADDRESS, CONSUL_PORT, Stage, host, place, resident_kilobytes, start_router
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -26,32 +29,64 @@ def ask(connection: http.client.HTTPConnection, name: str) -> int:
     return answer.status
 
 
-def follow(stage: Stage, port: int, rounds: int) -> list[float]:
-    """Return the milliseconds from the end of a KV write to the first answer of the new route.
+@dataclass
+class Followed:
+    """Milliseconds from a write to what it leads to; one of each per round."""
 
-    A host that never had a route is published again and again; its record stands already, and the
-    router answers 503 for it until the route is in its table.
+    router: list[float]
+    """From the end of the write to the router's first answer from the new place."""
+    bare: list[float]
+    """The same to the end of a blocking read of that key alone, which waited meanwhile."""
+    ratios: list[float]
+    """Router against bare read, both from the beginning of the write."""
+
+
+def wake(key: str, index: str, woken: list[float]) -> None:
+    """Wait for a change of one key, as the cheapest client of Consul would."""
+    connection = http.client.HTTPConnection(ADDRESS, CONSUL_PORT)
+    connection.request("GET", f"{key}?index={index}&wait=30s")
+    connection.getresponse().read()
+    woken.append(time.perf_counter())
+    connection.close()
+
+
+def follow(stage: Stage, port: int, rounds: int, unlike: bool = False) -> Followed:
+    """Publish a new host in each round; see Followed.
+
+    Its record stands already, and the router answers 503 for it until the route is in its table.
+    The hosts begin as those that are there, or, with `unlike`, as no other.
     """
-    took = []
+    found = Followed([], [], [])
     connection = http.client.HTTPConnection(ADDRESS, port)
+    record = '{"state":"paused","access":{"kind":"public"}}'
     for number in range(rounds):
-        name = f"{random.choice('abcdefghijklmnopqrstuvwxyz')}new{number:05d}-abc234.localhost"
-        record = '{"state":"paused","access":{"kind":"public"}}'
-        stage.consul.put(f"/v1/kv/reviewapps/hosts/{name}", content=record).raise_for_status()
+        name = host(stage.routes + random.randrange(10**6), stage.alike)
+        if unlike:
+            name = f"{random.choice('0123456789')}{chr(97 + number % 26)}{name}"
+        key = f"/v1/kv/reviewapps/hosts/{name}"
+        stage.consul.put(key, content=record).raise_for_status()
         time.sleep(0.15 + random.random() * 0.1)
-        running = record.replace("paused", "running")
+        index = stage.consul.get(key).headers["X-Consul-Index"]
+        woken: list[float] = []
+        waiter = threading.Thread(target=wake, args=(key, index, woken))
+        waiter.start()
+        time.sleep(0.02)
         stage.consul.put(
             f"/v1/kv/reviewapps/routes/{name}", content=place(number)
         ).raise_for_status()
         started = time.perf_counter()
-        stage.consul.put(f"/v1/kv/reviewapps/hosts/{name}", content=running).raise_for_status()
+        stage.consul.put(key, content=record.replace("paused", "running")).raise_for_status()
         written = time.perf_counter()
         while ask(connection, name) != 200:
             if time.perf_counter() - started > 20:
                 raise TimeoutError(name)
             time.sleep(0.001)
-        took.append((time.perf_counter() - written) * 1000)
-    return took
+        answered = time.perf_counter()
+        waiter.join()
+        found.router.append((answered - written) * 1000)
+        found.bare.append(max(0.0, woken[0] - written) * 1000)
+        found.ratios.append((answered - started) / (woken[0] - started))
+    return found
 
 
 def other_requests(
@@ -65,7 +100,8 @@ def other_requests(
         number = 0
         while changes_per_second and not over.wait(1 / changes_per_second):
             number += 1
-            key = f"/v1/kv/reviewapps/routes/{host(1 + number % (stage.routes - 1))}"
+            name = host(1 + number % (stage.routes - 1), stage.alike)
+            key = f"/v1/kv/reviewapps/routes/{name}"
             client.put(key, content=place(number)).raise_for_status()
 
     thread = threading.Thread(target=change)
@@ -77,12 +113,46 @@ def other_requests(
             due = began + number / 200
             time.sleep(max(0, due - time.perf_counter()))
             connection = http.client.HTTPConnection(ADDRESS, port)
-            assert ask(connection, host(0)) == 200
+            assert ask(connection, host(0, stage.alike)) == 200
             connection.close()
             took.append((time.perf_counter() - due) * 1000)
     finally:
         over.set()
         thread.join()
+    return took
+
+
+def answers(
+    port: int, name: str, number: int, seconds: float, release: Callable[[], None]
+) -> list[float]:
+    """Ask `number` times at once; return ms from the release to the end of each answer.
+
+    One thread and plain sockets: a thread for each request would measure Python. With `seconds` the
+    requests are sent first and `release` lets them be answered; without, they are sent after it.
+    """
+    request = f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
+    sockets = [socket.create_connection((ADDRESS, port)) for _ in range(number)]
+    with selectors.DefaultSelector() as selector:
+        for one in sockets:
+            if seconds:
+                one.sendall(request)
+            selector.register(one, selectors.EVENT_READ)
+        time.sleep(seconds)
+        release()
+        released = time.perf_counter()
+        if not seconds:
+            for one in sockets:
+                one.sendall(request)
+        took: list[float] = []
+        while len(took) < number:
+            for ready, _ in selector.select():
+                asked = ready.fileobj
+                assert isinstance(asked, socket.socket)
+                data = asked.recv(65536)
+                took.append((time.perf_counter() - released) * 1000)
+                assert data.startswith(b"HTTP/1.1 200"), data[:100]
+                selector.unregister(asked)
+                asked.close()
     return took
 
 
@@ -94,28 +164,16 @@ def hold(stage: Stage, port: int, number: int, seconds: float) -> list[float]:
         key, content='{"state":"asleep","access":{"kind":"public"}}'
     ).raise_for_status()
     time.sleep(0.5)
-    done: list[float] = []
-    failed: list[int] = []
 
-    def one(_: int) -> None:
-        connection = http.client.HTTPConnection(ADDRESS, port, timeout=120)
-        status = ask(connection, name)
-        done.append(time.perf_counter())
-        if status != 200:
-            failed.append(status)
-
-    with ThreadPoolExecutor(number) as pool:
-        futures = [pool.submit(one, item) for item in range(number)]
-        time.sleep(seconds)
-        stage.consul.put(f"/v1/kv/reviewapps/routes/{name}", content=place(0)).raise_for_status()
+    def release() -> None:
+        route = f"/v1/kv/reviewapps/routes/{name}"
+        stage.consul.put(route, content=place(0)).raise_for_status()
         running = '{"state":"running","access":{"kind":"public"}}'
         stage.consul.put(key, content=running).raise_for_status()
-        written = time.perf_counter()
-        for future in futures:
-            future.result()
+
+    took = answers(port, name, number, seconds, release)
     stage.consul.delete(f"/v1/kv/reviewapps/routes/{name}").raise_for_status()
-    assert not failed, failed[:5]
-    return [(at - written) * 1000 for at in done]
+    return took
 
 
 def memory(stage: Stage, port: int, pid: int, more: int) -> tuple[float, float]:

@@ -68,6 +68,8 @@ class Handler(BaseHTTPRequestHandler):
                     return
         rows = consul.rows(prefix)
         if "keys" in query:
+            consul.wait_past(asked, float(query.get("wait", ["0s"])[0].rstrip("s")))
+            rows = consul.rows(prefix)
             self.send(200 if rows else 404, json.dumps([row["Key"] for row in rows]).encode())
         else:
             self.send(200 if rows else 404, json.dumps(rows).encode() if rows else b"")

@@ -2,6 +2,7 @@
 
 import random
 import string
+import time
 from collections.abc import Callable
 
 import pytest
@@ -23,7 +24,7 @@ def many(make_world: Callable[..., World]) -> World:
     world.consul.put_all(pairs)
     world.start_router(shard_size=50, shard_limit=80)
     eventually(lambda: world.router.health()["routes"] == len(NAMES))
-    eventually(lambda: world.router.metrics()["routes_shards"] > 30)
+    eventually(lambda: world.router.metrics()["routes_shards"] >= 26)
     return world
 
 
@@ -70,4 +71,89 @@ def test_a_reload_and_a_killed_worker_keep_the_split_table(many: World) -> None:
     eventually(lambda: many.page(NAMES[-1]).status_code == 503)
     for name in NAMES[1:-1]:
         assert many.get(name).status_code == 200
-    eventually(lambda: many.router.metrics()["routes_shards"] > 30)
+    eventually(lambda: many.router.metrics()["routes_shards"] >= 26)
+
+
+@pytest.fixture
+def alike(make_world: Callable[..., World]) -> World:
+    """120 routes whose hosts all begin alike, with 11 allowed in a shard."""
+    world = make_world(start=False)
+    app = world.app("shop")
+    pairs = {}
+    for number in range(120):
+        pairs[f"{world.prefix}hosts/feature-{number:03d}.localhost"] = RECORD
+        pairs[f"{world.prefix}routes/feature-{number:03d}.localhost"] = app.place
+    world.consul.put_all(pairs)
+    world.start_router(shard_size=11, shard_limit=30)
+    eventually(lambda: world.router.health()["routes"] == 120)
+    eventually(lambda: world.router.metrics()["routes_shards"] >= 11)
+    return world
+
+
+def test_hosts_that_begin_alike_are_split_where_they_differ(alike: World) -> None:
+    new = alike.app("new")
+    for number in random.sample(range(120), 15):
+        slug = f"feature-{number:03d}"
+        alike.route(slug, new.place)
+        eventually(lambda s=slug: alike.get(s).json()["app"] == "new")
+        alike.withdraw(slug)
+        alike.until_acknowledged()
+        assert alike.page(slug).status_code == 503
+
+
+def test_a_host_that_begins_like_no_other_is_found_and_can_go_again(alike: World) -> None:
+    """No shard covers these; the last of a shard that goes is acknowledged as any other."""
+    new = alike.app("new")
+    before = alike.router.metrics()["routes_shards"]
+    slugs = ("chore-1", "f", "fe", "feature-x", "featurf", "9", "z-1", "z-2")
+    for slug in slugs:
+        alike.record(slug)
+        alike.route(slug, new.place)
+        eventually(lambda s=slug: alike.get(s).status_code == 200)
+    assert before < alike.router.metrics()["routes_shards"] <= before + len(slugs)
+    for slug in slugs:
+        alike.withdraw(slug)
+        alike.until_acknowledged()
+        assert alike.page(slug).status_code == 503
+    assert alike.router.metrics()["routes"] == 120
+
+
+def test_when_no_more_watches_are_allowed_shards_become_one_and_nothing_is_lost(
+    alike: World,
+) -> None:
+    alike.router.reload(shard_limit=14)
+    eventually(lambda: 2 <= alike.router.metrics()["routes_shards"] <= 14)
+    new = alike.app("new")
+    slugs = [f"{letter}-1" for letter in string.ascii_lowercase]
+    for slug in slugs:
+        alike.record(slug)
+        alike.route(slug, new.place)
+    for slug in slugs:
+        eventually(lambda s=slug: alike.get(s).status_code == 200)
+    eventually(lambda: alike.router.metrics()["routes"] == 120 + len(slugs))
+    assert alike.router.metrics()["routes_shards"] <= 14
+    for number in range(120):
+        assert alike.get(f"feature-{number:03d}").json()["app"] == "shop"
+    for slug in slugs:
+        alike.withdraw(slug)
+    alike.until_acknowledged()
+    for slug in slugs:
+        assert alike.page(slug).status_code == 503
+
+
+def test_a_router_without_routes_does_not_write_at_every_look(world: World) -> None:
+    """Its own acknowledgement moves Consul's index of the empty folder; that is no change."""
+    world.run("shop")
+    world.consul.delete(f"{world.prefix}routes/", recurse=True)
+    world.until_acknowledged()
+
+    def written() -> int:
+        found = world.consul.http.get(f"/v1/kv/{world.prefix}routers/tested").json()
+        return int(found[0]["ModifyIndex"])
+
+    writes = set()
+    for number in range(60):
+        world.consul.put(f"{world.prefix}elsewhere/{number}", "x")
+        writes.add(written())
+        time.sleep(0.02)
+    assert len(writes) <= 5

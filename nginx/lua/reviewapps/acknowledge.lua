@@ -13,25 +13,13 @@ local EVERY = 10 -- seconds; a router silent for 30 s is no longer waited for
 -- and eight times as long as the last claim took, so that claims keep Consul busy for a tenth at most.
 local SHARDED_PAUSE, LONGEST_PAUSE = 1, 8
 local claim_took = 0
-local watches
+local watches, rest
 local wanted = false
 local written_at = 0
 local claimed = 0
 
 function acknowledge.applied()
     wanted = true
-end
-
-local function number_and_highest()
-    local number, highest = 0, 0
-    for _, one in pairs(watches) do
-        number = number + 1
-        if one.index == 0 then
-            return number, nil -- a shard has not been read since its last error
-        end
-        highest = math.max(highest, next(one.known) and one.index or 0)
-    end
-    return number, highest
 end
 
 -- Consul's index of a shard, from the head of a listing of its keys; 0 for an empty one.
@@ -50,17 +38,28 @@ local function index_of(one)
     return tonumber(reply.headers["x-consul-index"])
 end
 
+local function list_of(table_of)
+    local list = {}
+    for _, one in pairs(table_of) do
+        list[#list + 1] = one
+    end
+    return list
+end
+
 -- With many shards, one may still be waiting for a change that is older than one seen by another. So
 -- before an index is claimed, every shard is asked, and must have caught up with what it was told.
+-- A shard that is split or given up meanwhile has no say; those in its place are asked the next time.
 local function all_have(highest)
-    for _, one in pairs(watches) do
+    for _, one in ipairs(list_of(watches)) do
         local index, err = index_of(one)
         if not index then
             return nil, err
         end
         local deadline = ngx.now() + 5
-        while one.index < math.min(index, highest) and not one.stopped do
-            if ngx.now() > deadline then
+        while one.index < math.min(index, highest) do
+            if one.stopped then
+                return nil, "shard " .. one.shard .. " was split"
+            elseif ngx.now() > deadline then
                 return nil, "shard " .. one.shard .. " is behind"
             end
             ngx.sleep(0.01)
@@ -82,31 +81,35 @@ local function write(index)
     return true
 end
 
+-- The index to claim, nil when there is none yet. With many shards it is that of the last listing of
+-- all names, each of which has a shard: one that was withdrawn moves it too.
+local function candidate()
+    if watches[""] then
+        return watches[""].index > 0 and watches[""].index or nil
+    end
+    return rest.index > 0 and rest.index or nil
+end
+
 local function claim()
-    local number, highest = number_and_highest()
-    if not highest then
+    local index = candidate()
+    if not index then
         return true
     end
-    if number == 1 then
-        for _, one in pairs(watches) do
-            highest = one.index
-        end
-    elseif highest > claimed then
+    if not watches[""] and index ~= claimed then
         local started = ngx.now()
-        local ok, err = all_have(highest)
+        local ok, err = all_have(index)
         claim_took = ngx.now() - started
         if not ok then
             return nil, err
         end
     end
-    return write(highest)
+    return write(index)
 end
 
 local function is_due()
     local pause = ngx.now() - written_at
     if wanted then
-        local is_single = next(watches, (next(watches))) == nil
-        return is_single or pause >= math.min(LONGEST_PAUSE, math.max(SHARDED_PAUSE, 8 * claim_took))
+        return watches[""] ~= nil or pause >= math.min(LONGEST_PAUSE, math.max(SHARDED_PAUSE, 8 * claim_took))
     end
     -- Not while Consul is silent: an old acknowledgement must grow old.
     return pause >= EVERY
@@ -132,8 +135,8 @@ local function run(premature)
     ngx.timer.at(0, run)
 end
 
-function acknowledge.start(route_watches)
-    watches = route_watches
+function acknowledge.start(route_watches, route_rest)
+    watches, rest = route_watches, route_rest
     wanted = true
     ngx.timer.at(0, run)
 end

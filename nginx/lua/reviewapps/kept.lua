@@ -35,6 +35,16 @@ function kept.forget(self, names)
     end
 end
 
+-- Takes over what another one keeps.
+function kept.take(self, other)
+    for name, deadline in pairs(other.until_time) do
+        if not self.until_time[name] then
+            self.count = self.count + 1
+        end
+        self.until_time[name] = deadline
+    end
+end
+
 -- The kept names among {name -> value} in `table_of` whose addresses a new value claims.
 function kept.displaced(self, value, value_of)
     local names = {}

@@ -6,6 +6,7 @@ local changes = require "reviewapps.changes"
 local config = require "reviewapps.config"
 local consul = require "reviewapps.consul"
 local kept = require "reviewapps.kept"
+local rest = require "reviewapps.rest"
 local shards = require "reviewapps.shards"
 local snapshot = require "reviewapps.snapshot"
 local store = require "reviewapps.store"
@@ -16,7 +17,14 @@ local sync = {}
 
 local FEW = 32 -- records asked for one by one; more are read together
 
+local EMPTY_SECONDS = 60 -- then a shard without names is given up
+-- A part of the shards is left for names that come later and belong to none.
+local PLANNED = 0.75
+
 sync.watches = { routes = {}, hosts = {} }
+sync.rests = {}
+
+local cover
 
 local function apply(name, result)
     local moved, err = store.apply(name, result)
@@ -33,6 +41,9 @@ local function apply(name, result)
 end
 
 local function apply_hosts(_, changed, gone)
+    for name in pairs(changed) do
+        cover("routes", name) -- its route comes next: the watch stands ready
+    end
     return apply("hosts", changes.hosts(changed, gone))
 end
 
@@ -46,7 +57,7 @@ local function read_records(path)
     if not read then
         return nil, err
     end
-    return apply("hosts", changes.hosts(answer.compare(read.rows, config.prefix .. "hosts/", {}), {}))
+    return apply("hosts", changes.hosts(answer.compare(read, config.prefix .. "hosts/", {}), {}))
 end
 
 -- A route is not served before the record of its host as it was when the route was written: the record
@@ -54,13 +65,9 @@ end
 local function records_first(self, changed)
     local late, number = {}, 0
     for name, row in pairs(changed) do
-        local hosts_index = 0
-        for _, one in pairs(sync.watches.hosts) do
-            if name:sub(1, #one.shard) == one.shard then
-                hosts_index = one.index
-            end
-        end
-        if hosts_index < tonumber(row.ModifyIndex) then
+        cover("hosts", name)
+        local hosts = shards.find(sync.watches.hosts, name)
+        if (hosts and hosts.index or 0) < row.ModifyIndex then
             number = number + 1
             late[number] = name
         end
@@ -104,6 +111,9 @@ local function apply_routes(self, changed, gone)
     if not ok then
         return nil, "records: " .. err
     end
+    if self.stopped then
+        return nil, "stopped"
+    end
     local result, refused = changes.routes(config.rules, changed, gone)
     if refused > 0 then
         store.count("refused_routes", refused)
@@ -121,12 +131,51 @@ end
 
 local start
 
-local function split(self, watches)
+local function stop(self)
     self.stopped = true
-    watches[self.shard] = nil
-    for child, known in pairs(shards.deal(self.shard, self.known)) do
-        start(self.name, child, known, self.highest)
+    sync.watches[self.name][self.shard] = nil
+end
+
+-- Lets a shard fall apart, when that gains something.
+local function split(self, number)
+    local names = {}
+    for name in pairs(self.known) do
+        names[#names + 1] = name
     end
+    local allowed = math.floor(config.shard_limit * PLANNED) - number + 1
+    local parts, count_of_parts = shards.plan(self.shard, names, config.shard_size, allowed)
+    if count_of_parts == 1 then
+        self.whole_at = self.count
+        return
+    end
+    stop(self)
+    for shard, list in pairs(parts) do
+        local known = {}
+        for _, name in ipairs(list) do
+            known[name] = self.known[name]
+        end
+        start(self.name, shard, known, self.highest)
+    end
+    rest.start(sync.rests[self.name])
+end
+
+-- Watches a name that no shard covers; shards that stand in the way become one with the new.
+function cover(name_of_table, name)
+    local watches = sync.watches[name_of_table]
+    if not next(watches) or shards.find(watches, name) then
+        return
+    end
+    local home = shards.home(watches, name, config.shard_limit)
+    local known, highest, keeping = {}, 0, kept.new(config.keep_seconds)
+    for _, one in ipairs(shards.below(watches, home)) do
+        stop(one)
+        for known_name, index in pairs(one.known) do
+            known[known_name] = index
+        end
+        kept.take(keeping, one.kept)
+        highest = math.max(highest, one.highest)
+    end
+    start(name_of_table, home, known, highest, keeping)
 end
 
 local function totals(watches)
@@ -140,7 +189,8 @@ local function totals(watches)
 end
 
 -- After a change: the counts, the index for the next start, the acknowledgement, a split when it is due.
-local function on_applied(self)
+-- `is_nothing`: there was no name and there is none, only Consul's index has moved.
+local function on_applied(self, is_nothing)
     local watches = sync.watches[self.name]
     self.count = count(self.known)
     local number, names, keeping = totals(watches)
@@ -148,16 +198,21 @@ local function on_applied(self)
     store.state:set(self.name .. "_kept", keeping)
     store.state:set(self.name .. "_shards", number)
     store.state:set("highest|" .. self.name, self.highest)
-    if self.kept.count == 0 and shards.should_split(self.count, number, config) then
-        split(self, watches)
+    if self.kept.count == 0 and self.count > math.max(config.shard_size, (self.whole_at or 0) * 1.1) then
+        split(self, number)
     end
-    if self.name == "routes" then
+    if self.name == "routes" and not is_nothing then
         acknowledge.applied()
     end
 end
 
--- After a round that went well: how old the oldest shard is.
+-- After a round that went well: a shard that has long been empty is left to the rest, and how old the
+-- oldest shard is.
 local function on_synced(self)
+    local is_empty = self.empty_since and ngx.now() - self.empty_since > EMPTY_SECONDS
+    if is_empty and next(sync.watches[self.name], (next(sync.watches[self.name]))) then
+        stop(self) -- but never the last one
+    end
     local oldest
     for _, one in pairs(sync.watches[self.name]) do
         if not one.synced_at then
@@ -172,10 +227,10 @@ local function on_synced(self)
     end
 end
 
-function start(name, shard, known, highest)
+function start(name, shard, known, highest, keeping)
     local self = {
         name = name, folder = config.prefix .. name .. "/", shard = shard, known = known,
-        count = count(known), highest = highest or 0,
+        count = count(known), highest = highest or 0, kept = keeping,
         on_applied = on_applied, on_synced = on_synced, on_error = snapshot.trust,
         apply = name == "routes" and apply_routes or apply_hosts,
     }
@@ -193,6 +248,10 @@ local function known_of(name)
 end
 
 local function begin(name)
+    local watches = sync.watches[name]
+    sync.rests[name] = rest.new(config.prefix .. name .. "/", watches, function(host)
+        cover(name, host)
+    end, name == "routes" and acknowledge.applied or function() end)
     start(name, "", known_of(name), store.state:get("highest|" .. name))
 end
 
@@ -207,7 +266,7 @@ function sync.start()
             ngx.sleep(0.02)
         end
         begin("routes")
-        acknowledge.start(sync.watches.routes)
+        acknowledge.start(sync.watches.routes, sync.rests.routes)
     end)
     snapshot.start()
     ngx.timer.at(config.answer_seconds / 4, snapshot.trust)

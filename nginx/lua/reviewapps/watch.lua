@@ -11,7 +11,8 @@ local watch = {}
 local ROUNDS = 20 -- then a new timer: one handler for ever would never give its memory back
 local BODY_LIMIT = 256 * 1024 * 1024
 local PAUSE_PER_ROW = 5e-6 -- seconds
-local EMPTY_PAUSE = 0.5 -- an empty shard is woken by every write anywhere in Consul
+-- Consul wakes a watch on nothing at every write nearby, and says then that nothing is there still.
+local EMPTY_PAUSE = 0.05
 
 local function query(self, index, consistent)
     local wait = index > 0 and config.wait_seconds or 0
@@ -35,7 +36,7 @@ local function query(self, index, consistent)
         return nil, err
     end
     if not reply.body then
-        return { index = index, rows = {} }
+        return { index = index, number = 0 }
     end
     return answer.read(reply)
 end
@@ -61,14 +62,14 @@ local function believed(self)
             return nil, err
         end
     end
-    local changed, gone, now, before = answer.compare(reply.rows, self.folder, self.known)
+    local changed, gone, now, before = answer.compare(reply, self.folder, self.known)
     if answer.is_suspicious(gone, before - self.kept.count) then
         store.count("suspicious_answers")
         reply, err = query(self, 0, true)
         if not reply then
             return nil, err
         end
-        changed, gone, now = answer.compare(reply.rows, self.folder, self.known)
+        changed, gone, now = answer.compare(reply, self.folder, self.known)
     end
     reply.changed, reply.gone, reply.now = changed, gone, now
     return reply
@@ -85,7 +86,7 @@ end
 -- One round: ask, believe or not, apply. Returns true, or nil and the error.
 local function round(self)
     local reply, err = believed(self)
-    if not reply then
+    if not reply or self.stopped then
         return nil, err
     end
     local nothing_new = reply.index == self.index
@@ -110,11 +111,12 @@ local function round(self)
     for name in pairs(self.kept.until_time) do
         reply.now[name] = 0
     end
+    local was_empty = next(self.known) == nil
     self.known = reply.now
     self.index, self.highest = reply.index, reply.index
-    self.on_applied(self)
+    self.on_applied(self, was_empty and next(self.known) == nil)
     -- Let a burst of writes become one read, in proportion to what a read costs.
-    self.pause = math.min(0.2, #reply.rows * PAUSE_PER_ROW)
+    self.pause = math.min(0.2, reply.number * PAUSE_PER_ROW)
     return true
 end
 
@@ -122,8 +124,11 @@ local function synced(self)
     self.errors = 0
     self.synced_at = ngx.now()
     self.on_synced(self)
-    if self.shard ~= "" and next(self.known) == nil then
+    if next(self.known) == nil then
         self.pause = EMPTY_PAUSE
+        self.empty_since = self.empty_since or self.synced_at
+    else
+        self.empty_since = nil
     end
 end
 
@@ -136,7 +141,7 @@ local function run(premature, self)
         local fine, done, err = pcall(round, self)
         if fine and done then
             synced(self)
-        elseif ngx.worker.exiting() then
+        elseif ngx.worker.exiting() or self.stopped then
             return
         else
             forget(tostring(fine and err or done), self)
@@ -154,6 +159,7 @@ end
 
 -- Starts watching `folder .. shard`; `known` {name -> index} is what the shared table holds already and
 -- `highest` the index it came from. Calls apply(self, changed, gone, index) with what differs.
+-- A watch that is `stopped` changes nothing any more, not even with an answer that is on its way.
 function watch.start(self)
     self.index, self.errors = 0, 0
     self.kept = self.kept or kept.new(config.keep_seconds)

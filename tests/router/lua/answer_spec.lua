@@ -20,11 +20,13 @@ describe("answer", function()
     it("reads what Consul says", function()
         local read = answer.read(reply())
         assert.equal(12, read.index)
-        assert.equal("p/routes/a", read.rows[1].Key)
+        assert.equal(1, read.number)
+        local changed = answer.compare(read, "p/routes/", {})
+        assert.same({ a = { Value = "eA==", ModifyIndex = 7 } }, changed)
     end)
 
     it("takes 404 for an empty prefix", function()
-        assert.same({ index = 12, rows = {} }, answer.read(reply({ status = 404, body = "" })))
+        assert.same({ index = 12, number = 0 }, answer.read(reply({ status = 404, body = "" })))
     end)
 
     it("does not believe anything else", function()
@@ -41,17 +43,42 @@ describe("answer", function()
         end
     end)
 
-    it("tells what changed and what is gone", function()
-        local rows = {
-            { Key = "p/a", ModifyIndex = 1 }, { Key = "p/b", ModifyIndex = 5 },
-            { Key = "p/c", ModifyIndex = 6 },
-            { Key = "p/", ModifyIndex = 6 }, { Key = "other/x", ModifyIndex = 9 },
-        }
-        local changed, gone, now, before = answer.compare(rows, "p/", { a = 1, b = 2, d = 3 })
-        assert.same({ b = rows[2], c = rows[3] }, changed)
+    local ROWS = [==[
+[
+    {"LockIndex": 0, "Key": "p/", "Flags": 0, "Value": null, "CreateIndex": 1, "ModifyIndex": 6},
+    {"LockIndex": 0, "Key": "p/a", "Flags": 0, "Value": "eA==", "CreateIndex": 1, "ModifyIndex": 1},
+    {"LockIndex":0,"Key":"p/b","Flags":0,"Value":"eQ==","CreateIndex":1,"ModifyIndex":5},
+    {"LockIndex":0,"Key":"p/c","Flags":0,"Value":null,"CreateIndex":1,"ModifyIndex":6},
+    {"LockIndex":0,"Key":"other/x","Flags":0,"Value":"eA==","CreateIndex":1,"ModifyIndex":9}
+]
+]==]
+
+    local function check(body)
+        local read = answer.read(reply({ body = body }))
+        local changed, gone, now, before = answer.compare(read, "p/", { a = 1, b = 2, d = 3 })
+        assert.same({ b = { Value = "eQ==", ModifyIndex = 5 }, c = { ModifyIndex = 6 } }, changed)
         assert.same({ "d" }, gone)
         assert.same({ a = 1, b = 5, c = 6 }, now)
         assert.equal(3, before)
+    end
+
+    it("tells what changed and what is gone", function()
+        check(ROWS)
+    end)
+
+    it("reads the same when the fields stand in another order, or escapes make it parse", function()
+        check((ROWS:gsub('"LockIndex":%s*0,%s*("Key":%s*"[^"]+"),(.-)}', '"Lock":"\\u0041",%1,%2}')))
+        check((ROWS:gsub('("Key":%s*"[^"]+"),(.-)("ModifyIndex":%s*%d+)', "%3,%2%1")))
+    end)
+
+    it("never takes one row's index for another's", function()
+        for _, body in ipairs({
+            '[{"Key":"p/a"},{"ModifyIndex":3}]', '[{"Key":"p/a"},{"Key":"p/b","ModifyIndex":3}]',
+            '[{"Key":"p/a","ModifyIndex":3},', '[{"Key":"p/a","ModifyIndex":3}] x',
+            '[{"Key":7,"ModifyIndex":3}]', '[{"Key":"p/a","ModifyIndex":"x"}]',
+        }) do
+            assert.is_nil((answer.read(reply({ body = body }))), body)
+        end
     end)
 
     it("finds it suspicious when more than half of more than ten vanish", function()
