@@ -110,7 +110,7 @@ class Reconciler:
 
     def _make_so(self, name: str) -> None:
         step = self.steps[name]
-        teller = _Teller(name, self._tell)
+        teller = Teller(name, self.report, self._keep)
         context = self._context(teller)
         # A service that is down from the start is told at once; one that goes away is waited for.
         patience = PATIENCE_SECONDS if step.NEEDS else 0
@@ -138,7 +138,7 @@ class Reconciler:
 
     def _undo(self, name: str) -> None:
         step = self.steps[name]
-        teller = _Teller(name, self._tell)
+        teller = Teller(name, self.report, self._keep)
         context = self._context(teller)
         is_first = not any(name in each.NEEDS for each in self.steps.values())
         patience = 0 if is_first else PATIENCE_SECONDS
@@ -168,7 +168,7 @@ class Reconciler:
                 self._stop.wait(LOOK_AGAIN_SECONDS)
                 self._check()
 
-    def _context(self, teller: "_Teller") -> Context:
+    def _context(self, teller: "Teller") -> Context:
         return Context(
             clients=self.clients,
             record=self.record,
@@ -189,11 +189,9 @@ class Reconciler:
                 hint="reviewapps logs shows why; limits.deploy_seconds in reviewapps.yml",
             )
 
-    def _tell(self, event: Event, *, keep: bool) -> None:
-        self.report(event)
-        if keep:
-            with contextlib.suppress(Unreachable):
-                self.record.tell(event)
+    def _keep(self, event: Event) -> None:
+        with contextlib.suppress(Unreachable):
+            self.record.tell(event)
 
     def _note_failure(self, error: ReviewAppsError) -> None:
         """Write the cause into the record, if it is still ours to write."""
@@ -230,28 +228,36 @@ class _Stopped(Superseded):
     """This step stops because another one has failed."""
 
 
-class _Teller:
-    """Tells what one step does; the same sentence is told once, and kept once a second at most."""
+class Teller:
+    """Tells what one step does: each sentence once to `report`, and to `keep` at most each second.
 
-    def __init__(self, step: str, tell: Callable[..., None]) -> None:
+    A sentence that came too soon to be kept is kept when it is said again later.
+    """
+
+    def __init__(self, step: str, report: Report, keep: Report) -> None:
         self.step = step
-        self.tell = tell
+        self.report = report
+        self.keep = keep
         self.started = time.monotonic()
-        self.kept = 0.0
-        self.last = ("", "")
+        self.kept_at = 0.0
+        self.told = ("", "")
+        self.kept = ("", "")
 
     def say(self, state: State, detail: str = "") -> None:
         """Tell that the step is in `state`, unless that was the last thing told."""
-        detail = " ".join(detail.split())
-        if (state, detail) == self.last or (state == "waiting" and not detail):
+        said = (state, " ".join(detail.split()))
+        now_seconds = time.monotonic()
+        is_due = state != "waiting" or now_seconds - self.kept_at > KEEP_SECONDS
+        is_new, is_unkept = said != self.told, said != self.kept
+        if said == ("waiting", "") or not (is_new or (is_unkept and is_due)):
             return
-        self.last = (state, detail)
-        elapsed = time.monotonic()
-        keep = state != "waiting" or elapsed - self.kept > KEEP_SECONDS
-        if keep:
-            self.kept = elapsed
-        seconds = round(elapsed - self.started, 2)
-        self.tell(Event(now(), self.step, state, detail, seconds), keep=keep)
+        event = Event(now(), self.step, *said, round(now_seconds - self.started, 2))
+        if is_new:
+            self.told = said
+            self.report(event)
+        if is_due:
+            self.kept, self.kept_at = said, now_seconds
+            self.keep(event)
 
 
 def now() -> str:

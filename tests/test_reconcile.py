@@ -141,6 +141,27 @@ def test_waiting_is_no_failure_and_is_told_once(engine: Engine) -> None:
     assert waiting == ["a node starts"]
 
 
+def test_what_is_said_too_soon_is_kept_when_it_is_said_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody looks at a record in its first second; whoever looks later must not see old news."""
+    clock = [10.0]
+    monkeypatch.setattr(reconcile, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    told: list[str] = []
+    kept: list[str] = []
+    teller = reconcile.Teller(
+        "redis", lambda each: told.append(each.detail), lambda each: kept.append(each.detail)
+    )
+    teller.say("waiting", "starting")
+    clock[0] += 0.2
+    teller.say("waiting", "checking")
+    assert (told, kept) == (["starting", "checking"], ["starting"])
+    clock[0] += 5
+    teller.say("waiting", "checking")
+    teller.say("waiting", "checking")
+    assert (told, kept) == (["starting", "checking"], ["starting", "checking"])
+
+
 def test_a_failing_step_stops_what_needs_it_and_the_record_says_why(engine: Engine) -> None:
     engine.second.troubles = [Failed("second failed: it crashed")]
     with pytest.raises(Failed, match="second failed: it crashed"):
