@@ -4,6 +4,7 @@ import random
 import string
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 
@@ -116,6 +117,31 @@ def test_a_host_that_begins_like_no_other_is_found_and_can_go_again(alike: World
         alike.until_acknowledged()
         assert alike.page(slug).status_code == 503
     assert alike.router.metrics()["routes"] == 120
+
+
+def test_keys_that_are_no_hosts_disturb_no_watch(alike: World) -> None:
+    for name in (
+        "",
+        ".",
+        "..x",
+        "-x",
+        "Feature-1",
+        "feature-000 x",
+        'feature-"x"',
+        "\u00e9",
+        "a/b",
+    ):
+        alike.consul.put(f"{alike.prefix}routes/{quote(name)}", alike.apps[0].place)
+    alike.router.reload(shard_size=10)
+    eventually(lambda: alike.router.metrics()["routes_shards"] >= 11)
+    new = alike.app("new")
+    for slug in ("feature-000", "9", "a"):
+        alike.record(slug)
+        alike.route(slug, new.place)
+        eventually(lambda s=slug: alike.get(s).json()["app"] == "new")
+    alike.until_acknowledged()
+    metrics = alike.router.metrics()
+    assert metrics["watch_errors_total"] == 0, alike.router.health()["last_error"]
 
 
 def test_when_no_more_watches_are_allowed_shards_become_one_and_nothing_is_lost(

@@ -5,6 +5,11 @@
 -- covers is found by rest.lua, which then asks here where it belongs.
 local shards = {}
 
+-- Says whether a name may be the beginning of a path: whatever else stands in Consul is no host anyway.
+function shards.is_watchable(name)
+    return name:find("^[a-z0-9][a-z0-9.-]*$") ~= nil
+end
+
 -- How long the common beginning of two texts is.
 local function common_length(one, other)
     local length = math.min(#one, #other)
@@ -17,7 +22,7 @@ end
 -- What a shard of these names (a list) falls apart into: {prefix -> names}, and their number. Only one
 -- when it cannot: a name that begins all the others can only be watched together with them.
 local function parts_of(shard, names)
-    local common = names[1]
+    local common = names[1] or shard
     for _, name in ipairs(names) do
         common = common:sub(1, common_length(common, name))
         if #common == #shard then

@@ -67,7 +67,7 @@ local function records_first(self, changed)
     for name, row in pairs(changed) do
         cover("hosts", name)
         local hosts = shards.find(sync.watches.hosts, name)
-        if (hosts and hosts.index or 0) < row.ModifyIndex then
+        if (hosts and hosts.index or 0) < row.ModifyIndex and shards.is_watchable(name) then
             number = number + 1
             late[number] = name
         end
@@ -140,7 +140,9 @@ end
 local function split(self, number)
     local names = {}
     for name in pairs(self.known) do
-        names[#names + 1] = name
+        if shards.is_watchable(name) then
+            names[#names + 1] = name
+        end
     end
     local allowed = math.floor(config.shard_limit * PLANNED) - number + 1
     local parts, count_of_parts = shards.plan(self.shard, names, config.shard_size, allowed)
@@ -162,7 +164,7 @@ end
 -- Watches a name that no shard covers; shards that stand in the way become one with the new.
 function cover(name_of_table, name)
     local watches = sync.watches[name_of_table]
-    if not next(watches) or shards.find(watches, name) then
+    if not next(watches) or shards.find(watches, name) or not shards.is_watchable(name) then
         return
     end
     local home = shards.home(watches, name, config.shard_limit)
