@@ -68,6 +68,11 @@ class DatabaseServer:
     instance: str = ""
     create: Create | None = None
 
+    @property
+    def rotates(self) -> bool:
+        """Whether AWS may renew the administrator's password at any moment."""
+        return not self.password_file and bool(self.instance or self.password_secret_arn)
+
     @model_validator(mode="after")
     def can_be_found(self) -> "DatabaseServer":
         """Check that the server can be found with what is written here."""

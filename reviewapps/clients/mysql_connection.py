@@ -1,6 +1,7 @@
 """Connections to one MySQL or MariaDB server: the rotating password, time limits, our errors."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -16,6 +17,8 @@ Rows = tuple[tuple[Any, ...], ...]
 
 CONNECT_SECONDS = 5
 LOCK_SECONDS = 30
+ROTATION_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 0.2
 NOBODY_THERE = (2002, 2003, 2005, 2006, 2013, 1053)
 DENIED = (1045, 1698)
 BUSY = (1205, 1213)
@@ -75,16 +78,25 @@ class MysqlServer:
         )
 
     def _connect(self, database: str) -> Connection:
-        """The secret may have been rotated since it was read, so it is read again once."""
+        """The secret may have been rotated since it was read, so a refused one is read again.
+
+        A rotation changes the server first and the secret a moment later.
+        """
+        deadline = time.monotonic() + (ROTATION_SECONDS if self.server.rotates else 0)
         if self._password is None:
             self._password = self._ask()
-        try:
-            return self.login(self.server.user, self._password, database)
-        except pymysql.OperationalError as error:
-            if code_of(error) not in DENIED:
-                raise
-            self._password = self._ask()
-        return self.login(self.server.user, self._password, database)
+        while True:
+            try:
+                return self.login(self.server.user, self._password, database)
+            except pymysql.OperationalError as error:
+                if code_of(error) not in DENIED:
+                    raise
+                fresh = self._ask()
+                if fresh == self._password and time.monotonic() >= deadline:
+                    raise
+                if fresh == self._password:
+                    time.sleep(ASK_AGAIN_SECONDS)
+                self._password = fresh
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

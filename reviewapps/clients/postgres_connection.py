@@ -21,6 +21,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 CONNECT_SECONDS = 5
 LOCK_SECONDS = 30
 BUSY_SECONDS = 8
+ROTATION_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 0.2
 STARTING = ("starting up", "shutting down", "not yet accepting", "in recovery mode")
 MISTRUST = ("no password supplied", "certificate", "SSL")
 BUSY = ("XX000", "55006", "40P01")  # tuple concurrently updated, object in use, deadlock
@@ -98,22 +100,25 @@ class PostgresServer:
         )
 
     def _connect(self, database: str) -> Connection:
-        """The secret may have been rotated since it was read, so it is read again once."""
+        """The secret may have been rotated since it was read, so a refused one is read again.
+
+        A rotation changes the server first and the secret a moment later.
+        """
+        deadline = time.monotonic() + (ROTATION_SECONDS if self.server.rotates else 0)
         if self._password is None:
             self._password = self._ask()
-        try:
-            return self.login(self.server.user, self._password, database)
-        except psycopg.OperationalError as error:
-            if unreachable := self.unreachable(error):
-                raise unreachable from error
-            fresh = self._ask()
-            if fresh == self._password:
-                raise self._refused(error) from error
-            self._password = fresh
-        try:
-            return self.login(self.server.user, self._password, database)
-        except psycopg.OperationalError as error:
-            raise (self.unreachable(error) or self._refused(error)) from error
+        while True:
+            try:
+                return self.login(self.server.user, self._password, database)
+            except psycopg.OperationalError as error:
+                if unreachable := self.unreachable(error):
+                    raise unreachable from error
+                fresh = self._ask()
+                if fresh == self._password and time.monotonic() >= deadline:
+                    raise self._refused(error) from error
+                if fresh == self._password:
+                    time.sleep(ASK_AGAIN_SECONDS)
+                self._password = fresh
 
     def _refused(self, error: psycopg.Error) -> ServiceError:
         return ServiceError(

@@ -1,9 +1,11 @@
-"""The AWS account of a local cluster: moto's server, and a group whose instances are real nodes.
+"""The AWS account of a local cluster: moto's server, with real nodes and databases behind it.
 
-Two processes: one serves the API and keeps the account in memory, the other makes the nodes equal
-to the group's instances (aws_nodes.py); either may be killed and started again.
+Three processes: one serves the API and keeps the account in memory, one makes the nodes equal to
+the group's instances (aws_nodes.py), one makes servers of the instances of RDS (aws_databases.py).
+Each may be killed and started again; instances of RDS and their data outlive all three.
 """
 
+import functools
 import signal
 import sys
 import threading
@@ -34,6 +36,8 @@ def state(cluster: Cluster) -> str:
         return "its API does not run"
     if not watcher(cluster).pid():
         return "nothing makes nodes of its instances"
+    if not database_watcher(cluster).pid():
+        return "nothing makes servers of its databases"
     return "" if answers(cluster) else "it runs but has no group"
 
 
@@ -46,14 +50,18 @@ def start(cluster: Cluster) -> None:
         server.start([sys.executable, "-m", "reviewapps.local.aws", cluster.name], paths())
     server.wait(lambda: is_reachable(cluster), READY_SECONDS)
     make_group(cluster)
-    if not watcher(cluster).pid():
-        command = [sys.executable, "-m", "reviewapps.local.aws_nodes", cluster.name]
-        watcher(cluster).start(command, paths())
+    for process, module in (
+        (watcher(cluster), "reviewapps.local.aws_nodes"),
+        (database_watcher(cluster), "reviewapps.local.aws_databases"),
+    ):
+        if not process.pid():
+            process.start([sys.executable, "-m", module, cluster.name], paths())
 
 
 def stop(cluster: Cluster) -> None:
-    """Stop both processes; what the nodes have is stopped by `down` itself."""
+    """Stop all processes; nodes and databases are removed by `down` itself."""
     watcher(cluster).stop()
+    database_watcher(cluster).stop()
     api(cluster).stop()
 
 
@@ -65,6 +73,11 @@ def api(cluster: Cluster) -> Process:
 def watcher(cluster: Cluster) -> Process:
     """Return the process that makes nodes of instances."""
     return Process("aws-nodes", cluster.server_folder)
+
+
+def database_watcher(cluster: Cluster) -> Process:
+    """Return the process that makes servers of the instances of RDS."""
+    return Process("aws-databases", cluster.server_folder)
 
 
 def endpoint(cluster: Cluster) -> str:
@@ -94,6 +107,7 @@ def refusals_file(cluster: Cluster) -> Path:
     return cluster.folder / "aws-refusals.json"
 
 
+@functools.cache  # the watchers ask twice a second, and a session takes boto3 a while
 def client(cluster: Cluster, service: str) -> Any:
     """Return boto3's client for this account, whatever the environment says."""
     return boto3.session.Session().client(
@@ -172,9 +186,10 @@ def serve(cluster: Cluster) -> None:
     """Serve the API until told to stop."""
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - as above
 
-    from reviewapps.local import aws_scaling  # noqa: PLC0415 - imports moto
+    from reviewapps.local import aws_rds, aws_scaling  # noqa: PLC0415 - both import moto
 
     aws_scaling.install(aws_scaling.refusals_in(refusals_file(cluster)))
+    aws_rds.install(cluster, REGION)
     ThreadedMotoServer(cluster.loopback, PORT, verbose=False).start()
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from reviewapps.local import aws, leftovers, nodes, parts
+from reviewapps.local import aws, aws_databases, leftovers, nodes, parts
 from reviewapps.local.cluster import Cluster
 from reviewapps.local.commands import require_machine
 from reviewapps.local.locked import locked
@@ -16,6 +16,7 @@ def down(say: Say, cluster: Cluster) -> None:
     require_machine()
     with locked(cluster.name):
         aws.stop(cluster)  # it would start nodes again
+        aws_databases.remove_all(cluster, say)
         for node in nodes.started(cluster):
             nodes.stop(cluster, node.k)
             say(f"node {node.k} removed")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reviewapps.local import nodes, parts
+from reviewapps.local import aws_databases, nodes, parts
 from reviewapps.local.cluster import Cluster
 
 
@@ -17,7 +17,7 @@ class Line:
 
 
 def status(cluster: Cluster) -> list[Line]:
-    """Return a line for every part and every further node."""
+    """Return a line for every part, every further node and every database of the local AWS."""
     lines = []
     for part in parts.of(cluster):
         lacks = part.state(cluster)
@@ -27,4 +27,6 @@ def status(cluster: Cluster) -> list[Line]:
         node = cluster.node(k)
         lacks = nodes.state(node)
         lines.append(Line(f"node {k}", node.address, not lacks, lacks))
+    for server in aws_databases.known(cluster):
+        lines.append(Line(f"rds {server.name}", server.place, not server.lacks, server.lacks))
     return lines

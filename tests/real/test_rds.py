@@ -1,6 +1,10 @@
-"""RDS as moto tells of it with a real PostgreSQL behind it: its password rotates, snapshots."""
+"""RDS as moto tells of it with a real server behind it: the same steps as on a local RDS, faster.
+
+test_rds_apps.py does the whole from the command line, with a server and data for each instance.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +14,9 @@ import pytest
 from moto.rds.models import DBInstance
 
 from reviewapps import settings
+from reviewapps.clients import postgres_connection
+from reviewapps.clients.mysql_connection import MysqlServer
+from reviewapps.clients.postgres_connection import PostgresServer
 from reviewapps.errors import ServiceError, UserError, Waiting
 from reviewapps.settings import Create, Settings
 from reviewapps.steps import database, instance
@@ -84,8 +91,8 @@ def test_an_app_gets_its_database_on_an_instance_that_did_not_exist(
     assert context.clients.rds.find("apps") is not None, "the shared one stays"
 
 
-def test_a_password_that_rotates_in_the_middle_is_read_again_once(
-    there: Settings, postgres_server: Running
+def test_a_password_that_rotates_in_the_middle_is_read_again(
+    there: Settings, postgres_server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_shared(there, postgres_server)
     app = app_of("deploy-rotate")
@@ -97,10 +104,35 @@ def test_a_password_that_rotates_in_the_middle_is_read_again_once(
     set_password(context, "apps", "fresh-one")
     assert server.find(app.named("db")), "the client that knew the old one goes on"
     rotate(postgres_server, "fresh-two")
+    monkeypatch.setattr(postgres_connection, "ROTATION_SECONDS", 0)
     with pytest.raises(ServiceError, match="refused the user reviewapps"):
         server.find(app.named("db"))  # the secret still says fresh-one
     set_password(context, "apps", "fresh-two")
     assert undo(app, context) == []
+
+
+def test_a_secret_that_is_a_moment_behind_its_server_is_waited_for(
+    postgres_server: Running, mysql_server: Running
+) -> None:
+    """As in the middle of a rotation; a password that never rotates is refused at once."""
+    servers: list[tuple[type[PostgresServer | MysqlServer], Running]] = [
+        (PostgresServer, postgres_server),
+        (MysqlServer, mysql_server),
+    ]
+    for kind, running in servers:
+        behind = iter(["old", "old", "old", running.password])
+        at_rds = replace(running.server, instance="apps")
+        with kind(at_rds, lambda behind=behind: next(behind)).connection():  # type: ignore[misc]
+            assert next(behind, "none left") == "none left"
+        asked: list[str] = []
+        with pytest.raises(ServiceError), kind(running.server, lambda: wrong(asked)).connection():  # noqa: B023
+            pass
+        assert asked == ["old", "old"]
+
+
+def wrong(asked: list[str]) -> str:
+    asked.append("old")
+    return "old"
 
 
 def test_no_app_ever_sees_the_administrators_password(
@@ -225,7 +257,7 @@ def test_an_app_works_with_the_data_of_a_snapshot_of_mysql(
         set_password(context, name, mysql_server.password)
         walk(app, context)
         url = urlsplit(database.url(app, context))
-        login = {"host": url.hostname, "port": url.port, "password": url.password}
+        login: dict[str, Any] = {"host": url.hostname, "port": url.port, "password": url.password}
         connection = pymysql.connect(user=url.username, autocommit=True, **login)
         with connection, connection.cursor() as cursor:
             cursor.execute("INSERT INTO shop_production.orders VALUES (1)")

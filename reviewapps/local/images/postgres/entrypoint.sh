@@ -1,5 +1,6 @@
 # Makes the database cluster at the first start, then becomes PostgreSQL.
 # POSTGRES_PASSWORD_FILE (or POSTGRES_PASSWORD) is the password of `postgres` and `reviewapps`.
+# POSTGRES_SUPERUSER is another name for `postgres`, where that shall be nothing special.
 # Arguments are handed to `postgres`, as in `-c max_connections=500`.
 set -eu
 umask 077
@@ -25,10 +26,13 @@ if [ ! -e "$data" ]; then
     # The cluster appears under its name when it is complete: a start that was killed starts over.
     rm -rf "$data.new"
     printf '%s' "$POSTGRES_PASSWORD" > "$home/password"
-    initdb --pgdata="$data.new" --username=postgres --pwfile="$home/password" \
+    superuser=${POSTGRES_SUPERUSER:-postgres}
+    initdb --pgdata="$data.new" --username="$superuser" --pwfile="$home/password" \
         --auth-local=peer --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 \
         --data-checksums
     rm "$home/password"
+    sed -i 's/ peer$/ peer map=owner/' "$data.new/pg_hba.conf"
+    echo "owner postgres $superuser" >> "$data.new/pg_ident.conf"
     echo 'host all all all scram-sha-256' >> "$data.new/pg_hba.conf"
     postgres --single -j -D "$data.new" postgres \
         < /usr/local/share/reviewapps/first-start.sql > /dev/null
