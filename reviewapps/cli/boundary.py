@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -24,7 +25,27 @@ DETAIL_LINES = 30
 
 
 class Group(click.Group):
-    """The command group whose every error ends here."""
+    """The command group whose every error ends here.
+
+    `verbs` are its commands, each a module of `reviewapps.cli` that is imported when it is asked
+    for: no command, and no Tab key, waits for what the others need.
+    """
+
+    def __init__(self, *args: Any, verbs: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.verbs = verbs
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(self.verbs)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; in its module it has its own name, or that with `_` behind it."""
+        if cmd_name not in self.verbs:
+            return None
+        module = import_module(f"reviewapps.cli.{cmd_name}")
+        found: click.Command = getattr(module, f"{cmd_name}_", None) or getattr(module, cmd_name)
+        return found
 
     def main(self, args: Sequence[str] | None = None, **options: Any) -> Any:  # type: ignore[override]
         """Run a command; translate what it raises into what people or programs read."""
@@ -68,7 +89,7 @@ class Group(click.Group):
     def _near(self, name: str) -> str:
         if name.startswith("deploy-"):
             return f"; did you mean: reviewapps deploy {name}"
-        near = get_close_matches(name, self.commands, n=1, cutoff=0.5)
+        near = get_close_matches(name, self.verbs, n=1, cutoff=0.5)
         return f"; did you mean: reviewapps {near[0]}" if near else ""
 
 

@@ -10,7 +10,6 @@ from reviewapps import settings
 from reviewapps.cli.completion import complete_apps
 from reviewapps.cli.folder import here
 from reviewapps.clients import Clients, git
-from reviewapps.clients.github_access import access
 from reviewapps.errors import NotFound, UserError
 from reviewapps.project import FILE, Project, load
 from reviewapps.store.record import Record
@@ -31,8 +30,11 @@ def clients() -> Clients:
     given: Clients | None = click.get_current_context().find_root().obj
     if given is not None:
         return given
-    github = access(os.environ, git.remote(Path.cwd())) if os.environ.get("GITHUB_TOKEN") else None
-    return Clients(settings.load(), github)
+    if not os.environ.get("GITHUB_TOKEN"):
+        return Clients(settings.load())
+    from reviewapps.clients.github_access import access  # noqa: PLC0415 - httpx takes 0.1 s
+
+    return Clients(settings.load(), access(os.environ, git.remote(Path.cwd())))
 
 
 def project_path(given: Path | None) -> Path:

@@ -7,10 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore import exceptions
-from botocore.config import Config
-from botocore.parsers import ResponseParserError
 
 from reviewapps import settings
 from reviewapps.errors import ServiceError, Unreachable, UserError
@@ -23,7 +20,6 @@ SILENT = (
     exceptions.ConnectTimeoutError,
     exceptions.ReadTimeoutError,
     exceptions.ConnectionClosedError,
-    ResponseParserError,
 )
 
 
@@ -36,6 +32,8 @@ class Aws:
 
     def client(self, service: str) -> Any:
         """Return boto3's client of a service."""
+        from botocore.config import Config  # noqa: PLC0415 - it takes long, as the next one
+
         made = self._session.client(
             service,
             region_name=self.where.region,
@@ -52,6 +50,8 @@ class Aws:
 
     @cached_property
     def _session(self) -> Any:
+        import boto3  # noqa: PLC0415 - most commands ask AWS nothing, and it takes 0.1 s
+
         return boto3.session.Session(**self._credentials())
 
     def _credentials(self) -> dict[str, str]:
@@ -76,6 +76,8 @@ class Aws:
 @contextlib.contextmanager
 def errors(doing: str) -> Iterator[None]:
     """Turn boto3's errors into ours; `doing` says what was asked, as in "launch an instance"."""
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 - as above
+
     try:
         yield
     except exceptions.ClientError as error:
@@ -85,7 +87,7 @@ def errors(doing: str) -> Iterator[None]:
             f"AWS can't be asked to {doing}: there are no credentials",
             hint="aws sts get-caller-identity shows who you are to AWS",
         ) from error
-    except SILENT as error:
+    except (*SILENT, ResponseParserError) as error:
         raise Unreachable(
             f"AWS did not answer when asked to {doing} ({type(error).__name__})",
             hint="the same command goes on from here",
