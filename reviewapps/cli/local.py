@@ -74,7 +74,8 @@ def down(name: str, yes: bool, as_json: bool) -> None:
         return
     click.echo(
         f"This stops Consul, Nomad and PostgreSQL of the cluster {name}, removes the containers "
-        f"of its review apps, its network {cluster.bridge}, and {cluster.folder} with all data.",
+        f"of its review apps and databases, its network {cluster.bridge}, and {cluster.folder} "
+        "with all data.",
         err=as_json,
     )
     if not yes:
