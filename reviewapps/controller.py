@@ -27,6 +27,7 @@ from reviewapps.store.held import HeldRecord
 from reviewapps.store.lock import Held, hold, is_held
 from reviewapps.store.record import Record
 from reviewapps.store.records import Records
+from reviewapps.store.routes import forget_gone
 
 LOCK = "reviewapps-controller"
 SWEEP_SECONDS = 30.0
@@ -133,6 +134,12 @@ class Controller:
             retirement.give_back(work)
         except ReviewAppsError as error:
             self.say(f"nodes: {error.message}")
+
+    def _forget_routers(self) -> None:
+        """Delete what the routers of nodes that are gone have left in Consul."""
+        nodes = {each["Name"] for each in self.clients.nomad.nodes()}
+        for name in forget_gone(self.clients.consul, nodes):
+            self.say(f"routers: {name} is gone with its node")
 
     def _begin(self, name: str, work: Callable[[], None]) -> None:
         """Do one thing at a time for each name."""

@@ -6,6 +6,7 @@ ROUTES = f"{ROOT}routes/"
 HOSTS = f"{ROOT}hosts/"
 LOCKS = f"{ROOT}locks/"
 ROUTERS = f"{ROOT}routers/"
+SEEN = f"{ROOT}seen/"
 WISHES = f"{ROOT}wishes/"
 
 

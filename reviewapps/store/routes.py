@@ -1,17 +1,19 @@
 """What a route may say, and which routers have seen a change of the routes."""
 
+import contextlib
 import ipaddress
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 
-from reviewapps.clients.consul import Consul
-from reviewapps.errors import ServiceError, UserError
+from reviewapps.clients.consul import Consul, delete_if
+from reviewapps.errors import Conflict, ServiceError, UserError
 from reviewapps.store import keys
 
 PORTS = range(20000, 32001)
 SILENT_AFTER_SECONDS = 30
+GONE_AFTER_SECONDS = 3600
 ACKNOWLEDGE_SECONDS = SILENT_AFTER_SECONDS + 5.0  # by then a router that died is not counted
 
 
@@ -59,11 +61,37 @@ def wait_for_routers(
 
 
 def behind(consul: Consul) -> tuple[list[str], list[str]]:
-    """Return the routers that live, and those of them that serve older routes than there are."""
-    generation, _ = consul.list(keys.ROUTES)
+    """Return the routers that live, and those of them that serve older routes than there are.
+
+    Without any route nobody is behind: Consul's index of nothing moves with every write elsewhere.
+    """
+    generation, routes = consul.list(keys.ROUTES)
+    generation = generation if routes else 0
     entries = [each for each in consul.list(keys.ROUTERS)[1] if _lives(each.value)]
     names = {each.key.removeprefix(keys.ROUTERS): _index(each.value) for each in entries}
     return sorted(names), sorted(name for name, index in names.items() if index < generation)
+
+
+def forget_gone(consul: Consul, nodes: Collection[str]) -> list[str]:
+    """Delete what routers have left that are gone for good, and return their names.
+
+    Gone is a router whose node Nomad does not know and that has told nothing of itself for an hour.
+    `nodes` are the names of Nomad's nodes; when there are none, that is taken for a fault.
+    A key that a router writes meanwhile stays.
+    """
+    if not nodes:
+        return []
+    told = {e.key.removeprefix(keys.ROUTERS): e for e in consul.list(keys.ROUTERS)[1]}
+    seen = {e.key.removeprefix(keys.SEEN): e for e in consul.list(keys.SEEN)[1]}
+    gone = []
+    for name in sorted({*told, *seen} - set(nodes)):
+        if name in told and _silent_seconds(told[name].value) < GONE_AFTER_SECONDS:
+            continue
+        left = [each for each in (told.get(name), seen.get(name)) if each]
+        with contextlib.suppress(Conflict):
+            consul.transact(*(delete_if(each.key, each.index) for each in left))
+            gone.append(name)
+    return gone
 
 
 def _index(value: str) -> int:
@@ -74,11 +102,16 @@ def _index(value: str) -> int:
 
 
 def _lives(value: str) -> bool:
+    return _silent_seconds(value) < SILENT_AFTER_SECONDS
+
+
+def _silent_seconds(value: str) -> float:
+    """Return how long ago a router wrote this; for ever, when it cannot be read."""
     try:
         at = datetime.fromisoformat(json.loads(value)["at"])
+        return (datetime.now(UTC) - at).total_seconds()
     except (ValueError, KeyError, TypeError):
-        return False
-    return (datetime.now(UTC) - at).total_seconds() < SILENT_AFTER_SECONDS
+        return float("inf")
 
 
 def require_no_leftover(late: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from reviewapps.store.held import HeldRecord
 from reviewapps.store.lock import hold, identity, is_dead
 from reviewapps.store.record import KEPT_EVENTS, KEPT_RELEASES, Record, dump, parse
 from reviewapps.store.records import Records
-from reviewapps.store.routes import route_value, wait_for_routers
+from reviewapps.store.routes import behind, forget_gone, route_value, wait_for_routers
 from tests.fakes.consul import Consul as FakeConsul
 
 SLUG = "blue-aaaaaa"
@@ -267,3 +267,31 @@ def test_only_living_routers_that_are_late_are_waited_for(consul: Consul) -> Non
     assert wait_for_routers(consul, check=lambda: None) == []
     consul.transact(put(f"{keys.ROUTERS}late", json.dumps({"index": 0, "at": at})))
     assert wait_for_routers(consul, check=lambda: None, timeout_seconds=0) == ["late"]
+
+
+def test_without_any_route_no_router_is_behind(consul: Consul) -> None:
+    said = json.dumps({"index": 3, "at": "2999-01-01T00:00:00Z"})
+    consul.transact(put(f"{keys.ROUTERS}one", said))
+    for _ in range(5):
+        consul.transact(put(f"{keys.ROOT}elsewhere", "x"))
+    assert behind(consul) == (["one"], [])
+    consul.transact(put(keys.route(HOST), "10.86.0.1:20000"))
+    assert behind(consul) == (["one"], ["one"])
+
+
+def test_only_routers_long_silent_and_without_a_node_are_forgotten(consul: Consul) -> None:
+    now, then = "2999-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
+    for name, at in (("node-1", then), ("laptop", now), ("gone", then)):
+        consul.transact(put(f"{keys.ROUTERS}{name}", json.dumps({"index": 1, "at": at})))
+        consul.transact(put(f"{keys.SEEN}{name}", "{}"))
+    consul.transact(put(f"{keys.SEEN}half-forgotten", "{}"))
+    consul.transact(put(f"{keys.ROUTERS}unreadable", "?"))
+    before = consul.list(keys.ROOT)[1]
+    assert forget_gone(consul, []) == []
+    assert consul.list(keys.ROOT)[1] == before
+    assert forget_gone(consul, {"node-1"}) == ["gone", "half-forgotten", "unreadable"]
+    left = [each.key for each in consul.list(keys.ROOT)[1]]
+    assert left == [
+        f"{kind}{name}" for kind in (keys.ROUTERS, keys.SEEN) for name in ("laptop", "node-1")
+    ]
+    assert forget_gone(consul, {"node-1"}) == []
