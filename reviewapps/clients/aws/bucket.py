@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from botocore.handlers import add_expect_header
+
 from reviewapps.clients.aws.session import CONNECTIONS, Aws, errors
 
 WORKERS = CONNECTIONS
@@ -31,6 +33,8 @@ class Bucket:
     def __init__(self, aws: Aws) -> None:
         self.name = aws.where.assets_bucket
         self._api = aws.client("s3")
+        # Small files are sent at once: asking first whether they may be costs a round trip each.
+        self._api.meta.events.unregister("before-call.s3", add_expect_header)
 
     def fresh(self, prefix: str, days: int) -> set[str]:
         """Return the keys below `prefix` that were written in the last `days` days.
