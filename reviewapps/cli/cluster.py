@@ -1,8 +1,10 @@
 """`reviewapps cluster`: what the team's cluster needs beside the apps."""
 
+import json
+
 import click
 
-from reviewapps.cli.common import clients
+from reviewapps.cli.common import clients, json_option
 from reviewapps.cloud import images, router
 
 
@@ -16,7 +18,8 @@ def cluster() -> None:
 
 
 @cluster.command()
-def up() -> None:
+@json_option
+def up(as_json: bool) -> None:
     """Put the router on every node, and the images of router and Redis into the registry.
 
     Run again, it changes nothing that is right. The laptop's cluster needs it not:
@@ -26,8 +29,13 @@ def up() -> None:
     Example: reviewapps cluster up
     """
     ours = clients()
-    places = images.publish(ours, click.echo)
-    if router.ensure(ours.nomad, ours.settings, places["router"], click.echo):
-        click.echo("The router runs on every node.")
+
+    def say(line: str) -> None:
+        click.echo(line, err=as_json)
+
+    places = images.publish(ours, say)
+    changed = router.ensure(ours.nomad, ours.settings, places["router"], say)
+    if as_json:
+        click.echo(json.dumps({"images": places, "changed": changed}))
     else:
-        click.echo("The router runs on every node: nothing to do.")
+        click.echo(f"The router runs on every node{'' if changed else ': nothing to do'}.")
