@@ -1,5 +1,6 @@
 """Faults of Consul, of nginx's own processes and of apps: what was good is served on."""
 
+import collections
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ import pytest
 from tests.router.apps import App, reset, slow
 from tests.router.conftest import World
 from tests.router.processes import Consul, eventually
-from tests.router.raw import WebSocket
+from tests.router.raw import WebSocket, connect, read_all
 
 
 @pytest.fixture
@@ -302,6 +304,27 @@ def test_a_slow_app_is_waited_for_and_a_slow_one_does_not_stop_others(world: Wor
         time.sleep(0.2)
         steady(world, "shop", 1)
         assert {one.result().status_code for one in waiting} == {200}
+
+
+def test_more_requests_at_one_moment_than_a_short_queue_holds_are_all_answered(
+    make_world: Callable[..., World],
+) -> None:
+    """All want the gate at once: it must let them queue, or nginx's own 502 is the answer."""
+    world = make_world(workers=1)
+    world.record("shop", "paused")
+    eventually(lambda: world.page("shop").status_code == 503)
+    (worker,) = world.router.workers()
+    request = b"GET / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n"
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(connect(world.router.port)) for _ in range(1500)]
+        assert world.page("shop").status_code == 503  # so they are accepted
+        os.kill(worker, signal.SIGSTOP)
+        stack.callback(os.kill, worker, signal.SIGCONT)
+        for one in sockets:
+            one.sendall(request)
+        os.kill(worker, signal.SIGCONT)
+        answers = collections.Counter(read_all(one)[:12] for one in sockets)
+    assert answers == {b"HTTP/1.1 503": 1500}
 
 
 def test_a_node_that_swallows_packets_costs_two_seconds(world: World) -> None:
