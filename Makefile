@@ -2,6 +2,7 @@
 .POSIX:
 .PHONY: help demo test test-all lint setup-demo setup-test format
 .PHONY: fuzz-router mutate-router bench-router bench-deploy bench-redeploys bench-clone
+.PHONY: bench-golden bench-api-calls bench-assets
 
 help:
 	@echo 'make demo     two review apps on this machine, in a few minutes'
@@ -9,7 +10,8 @@ help:
 	@echo 'make test-all those and the slow ones: kills everywhere, several nodes, Terraform'
 	@echo 'make lint     all linters'
 	@echo 'make format   write all code as the linters want it'
-	@echo 'make bench-router, bench-deploy, bench-redeploys, bench-clone   figures, as ratios'
+	@echo 'make bench-router, bench-deploy, bench-redeploys, bench-clone, bench-golden,'
+	@echo '     bench-api-calls, bench-assets   figures, as ratios'
 
 setup-demo:
 	@tools/setup demo
@@ -48,6 +50,18 @@ bench-redeploys: setup-test
 
 bench-clone: setup-test
 	.venv/bin/python -m bench.clone $(BENCH)
+
+bench-golden: setup-test
+	.venv/bin/reviewapps local up
+	.venv/bin/python -m bench.golden $(BENCH)
+
+# A cluster of its own, with the local AWS; `reviewapps local down --name bench` removes it.
+bench-api-calls: setup-test
+	.venv/bin/reviewapps local up --name bench --aws 1
+	REVIEWAPPS_SETTINGS=~/.reviewapps/bench/settings.yml .venv/bin/python -m bench.api_calls $(BENCH)
+
+bench-assets: setup-test
+	.venv/bin/python bench/assets.py --aws .venv/bin/aws $(BENCH)
 
 # The router, harder than the tests try it: a million odd requests, and broken on purpose.
 fuzz-router: setup-test

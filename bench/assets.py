@@ -4,8 +4,7 @@
 
 Both upload the same files, with a digest in each name, into an empty bucket of one S3 (moto's
 server on loopback), in random order, and then once more. reviewapps takes them from a Docker image,
-as a deploy does, and compresses text; `aws` finds them in a folder. PATH is an `aws` in an
-environment of its own: python -m venv DIR && DIR/bin/pip install awscli. The last line is the ratio
+as a deploy does, and compresses text; `aws` finds them in a folder. The last line is the ratio
 of the medians, aws / reviewapps, for both times: in seconds and in seconds of processor time, which
 says more on a machine that does other things too.
 """
