@@ -12,8 +12,24 @@ import router_soak  # noqa: E402
 import router_stage  # noqa: E402
 import router_times  # noqa: E402
 
-QUICK = {"rounds": 3, "seconds": 1, "follow": 40, "others": 5.0, "hold": 5.0, "minutes": 0.5}
-FULL = {"rounds": 9, "seconds": 2, "follow": 200, "others": 10.0, "hold": 30.0, "minutes": 30.0}
+QUICK = {
+    "rounds": 3,
+    "reloads": 20,
+    "seconds": 1,
+    "follow": 40,
+    "others": 5.0,
+    "hold": 5.0,
+    "minutes": 0.5,
+}
+FULL = {
+    "rounds": 9,
+    "reloads": 1000,
+    "seconds": 2,
+    "follow": 200,
+    "others": 10.0,
+    "hold": 30.0,
+    "minutes": 30.0,
+}
 HEAD = "| | N | median ms | p99 ms | max ms |\n|---|---|---|---|---|"
 
 
@@ -85,8 +101,12 @@ def memory(size: dict[str, float]) -> None:
         print(f"\nworker 0 with 1,000 routes: {before:.1f} MiB; with 21,000: {after:.1f} MiB; "
               f"{(after - before) / 20:.2f} MiB for each 1,000")  # fmt: skip
     with router_stage.open_stage(100) as stage:
-        found = router_times.rss_after_reloads(stage, 18150, int(size["rounds"] * 110))
-        print("MiB of master and workers along the reloads:",
+        reloads, rounds = int(size["reloads"]), int(size["reloads"] * 100)
+        found = router_times.rss_after_reloads(stage, 18150, reloads)
+        print(f"MiB of master and workers along {reloads:,} reloads:",
+              ", ".join(f"{value:.1f}" for value in found), flush=True)  # fmt: skip
+        found = router_times.rss_after_rounds(stage, 18151, rounds)
+        print(f"MiB of the worker along {rounds:,} rounds of the watch:",
               ", ".join(f"{value:.1f}" for value in found), flush=True)  # fmt: skip
 
 

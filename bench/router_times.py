@@ -1,9 +1,11 @@
 """How fast the router follows: new routes, other requests meanwhile, held requests, memory."""
 
 import http.client
+import itertools
 import json
 import os
 import random
+import re
 import selectors
 import signal
 import socket
@@ -213,6 +215,29 @@ def rss_after_reloads(stage: Stage, port: int, reloads: int) -> list[float]:
         os.kill(master, signal.SIGHUP)
         time.sleep(0.12)
     return found
+
+
+def rss_after_rounds(stage: Stage, port: int, rounds: int) -> list[float]:
+    """Return MiB of the worker, eleven times along `rounds` rounds of the watch."""
+    pid = start_router(stage, port)
+    found: list[float] = []
+    applied = 0
+    for number in itertools.count():
+        if applied >= len(found) * rounds // 10:
+            found.append(resident_kilobytes(pid) / 1024)
+            if len(found) > 10:
+                return found
+        key = f"/v1/kv/reviewapps/routes/{host(number % stage.routes)}"
+        stage.consul.put(key, content=place(number)).raise_for_status()
+        if number % 100 == 99:
+            applied = counter(port, "applies_total")
+    raise AssertionError
+
+
+def counter(port: int, name: str) -> int:
+    """Return one of the router's own figures."""
+    text = httpx.get(f"http://{ADDRESS}:{port + 1000}/metrics").text
+    return int(re.search(rf"^reviewapps_router_{name} (\d+)$", text, re.M)[1])  # type: ignore[index]
 
 
 def health(port: int) -> dict[str, object]:

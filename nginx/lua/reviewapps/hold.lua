@@ -1,13 +1,48 @@
 -- Keeps a request waiting until its app is served, and asks for the app meanwhile.
+-- Who waits sleeps until something has changed: one look for all of a worker, not one for each.
+local semaphore = require "ngx.semaphore"
 local config = require "reviewapps.config"
 local routes = require "reviewapps.routes"
 local store = require "reviewapps.store"
+local version = require "reviewapps.version"
 local wish = require "reviewapps.wish"
 
 local hold = {}
 
-local STEP = 0.025 -- seconds between two looks; a look is one memory read when nothing has changed
+local STEP = 0.01 -- seconds between two looks: one memory read
+local REPEAT = 1 -- seconds between two wishes of one request; wish.lua lets few of them through
+local BATCH = 50 -- let go at a time, so that others get their turn in between
 hold.now_holding = 0 -- in this worker
+
+local changed = semaphore.new()
+local is_looking = false
+
+-- Wakes all who wait whenever the tables have changed, for as long as somebody waits.
+local function look(premature)
+    local page = version.page()
+    local seen = page[0]
+    while hold.now_holding > 0 and not premature do
+        ngx.sleep(STEP)
+        if page[0] ~= seen then
+            seen = page[0]
+            local waiting = -changed:count()
+            while waiting > 0 do
+                changed:post(math.min(BATCH, waiting))
+                waiting = waiting - BATCH
+                ngx.sleep(0.001)
+            end
+        end
+    end
+    is_looking = false
+end
+
+local function wait(seconds)
+    if not is_looking then
+        is_looking = ngx.timer.at(0, look) and true or false
+    end
+    -- A worker on its way out starts no timer any more: there everybody looks alone.
+    changed:wait(math.max(0.001, math.min(seconds, is_looking and REPEAT or 2.5 * STEP)))
+end
 
 -- Waits until `name` is served. Returns its entry, or nil and "full", "late" or "changed".
 function hold.until_served(name, seconds)
@@ -20,7 +55,7 @@ function hold.until_served(name, seconds)
     local deadline = ngx.now() + seconds
     local entry, why
     repeat
-        ngx.sleep(STEP * (0.75 + math.random() / 2))
+        wait(deadline - ngx.now())
         entry = routes.find(name)
         if not entry then
             why = "changed"
