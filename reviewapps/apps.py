@@ -15,6 +15,7 @@ from reviewapps.project import Project
 from reviewapps.reconcile import Reconciler, now
 from reviewapps.review_app import Release, ReviewApp
 from reviewapps.settings import Settings
+from reviewapps.steps import access
 from reviewapps.store.held import HeldRecord
 from reviewapps.store.lock import hold
 from reviewapps.store.record import Record
@@ -42,6 +43,7 @@ def deploy(clients: Clients, wanted: Wanted, report: Report, *, source: Path | N
     require_text(wanted.branch)
     clients.nomad.leader()  # nothing is asked for while it can't be done
     project_secrets.chosen(clients.nomad, wanted.project)
+    access.require_possible(wanted.project, clients.settings)
     slug = naming.slug(wanted.project.project, wanted.branch)
     record = Records(clients.consul).wish(
         _fresh(slug, wanted, clients.settings, source),

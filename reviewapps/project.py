@@ -29,6 +29,7 @@ from reviewapps.project_values import (
     Extension,
     FilePath,
     ImagePath,
+    Member,
     Memory,
     Port,
     ProjectName,
@@ -150,15 +151,21 @@ class Limits:
 
 @dataclass(frozen=True, config=CONFIG)
 class Access:
-    """Who may open the apps: anyone, or who knows the password that each app gets."""
+    """Who may open the apps: anyone, who knows the app's password, or who is signed in.
+
+    A sign-in is the team's; `groups` and `emails` narrow it to some of the team.
+    """
 
     kind: Literal["public", "password", "sign-in"] = "public"
+    groups: tuple[Member, ...] = ()
+    emails: tuple[Member, ...] = ()
 
     @model_validator(mode="after")
-    def is_built(self) -> "Access":
-        """Refuse what the router could do and nothing sets up yet, rather than leave it undone."""
-        if self.kind == "sign-in":
-            raise fault("sign-in is not built yet: use password, and reviewapps share", at="kind")
+    def fits_together(self) -> "Access":
+        """Check that only a sign-in is narrowed."""
+        for key in ("groups", "emails"):
+            if getattr(self, key) and self.kind != "sign-in":
+                raise fault("belongs to kind sign-in", at=key)
         return self
 
 

@@ -163,6 +163,9 @@ DatabaseName = Annotated[
         "should be a database's name: a-z, 0-9, _ and -, at most 63",
     ),
 ]
+Member = Annotated[
+    str, written(r"[!-+\--~]{1,200}", "should be a group or an email, without spaces and commas")
+]
 Snapshot = Annotated[
     str,
     written(r"([A-Za-z][A-Za-z0-9:-]{0,254})?", "should be an RDS snapshot's identifier"),

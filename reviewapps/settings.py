@@ -6,6 +6,7 @@ The file is `$REVIEWAPPS_SETTINGS`, else `~/.reviewapps/local/settings.yml`, whi
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,30 @@ class Aws:
 
 
 @dataclass(frozen=True, config=STRICT)
+class SignIn:
+    """The team's oauth2-proxy: where routers ask it (`IP:PORT`), where people sign in, its cookie.
+
+    `start` is a URL, or a path that each app's own host passes on to it.
+    """
+
+    address: str
+    start: str = "/oauth2/start"
+    cookie: str = "_oauth2_proxy"
+
+    @model_validator(mode="after")
+    def can_stand_in_nginx_conf(self) -> "SignIn":
+        """Check the form of each; routers look no names up, so `address` can't be one."""
+        for key, form, should in (
+            ("address", r"\d{1,3}(\.\d{1,3}){3}:\d{1,5}", "should be IP:PORT"),
+            ("start", r"(https?://[\w.:-]+)?/[\w./-]*", "should be a URL or a path"),
+            ("cookie", r"[\w-]{1,64}", "should be a cookie's name"),
+        ):
+            if not re.fullmatch(form, getattr(self, key), re.ASCII):
+                raise PydanticCustomError("form", should, {"at": key})
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
 class Settings:
     """All addresses. `node_network` is the only network that a route may point into.
 
@@ -125,6 +150,7 @@ class Settings:
     mysql: DatabaseServer | None = None
     docker: Docker = Docker()
     aws: Aws = Aws()
+    sign_in: SignIn | None = None
     domain: str = "localhost"
     url_scheme: str = "http"
     url_port: int = 8080

@@ -25,9 +25,12 @@ def test_one_line_is_a_whole_file() -> None:
 def test_the_example_has_every_key_and_is_what_it_says() -> None:
     text = EXAMPLE.read_text()
     shop = parse(text)
-    assert keys(yaml.safe_load(text)) | {"database/name", "database/snapshot"} == keys(
-        shop.as_dict(), leaves={"env", "build_args"}
-    ) | {
+    assert keys(yaml.safe_load(text)) | {
+        "database/name",
+        "database/snapshot",
+        "access/groups",
+        "access/emails",
+    } == keys(shop.as_dict(), leaves={"env", "build_args"}) | {
         "image/build_args/RUBY_VERSION",
         "unicorn/env/WEB_CONCURRENCY",
         "resque/env/QUEUE",

@@ -50,26 +50,30 @@ def share(  # noqa: PLR0913, PLR0917 - one for each option
     """
     ours = clients()
     record = names.require(ours, app, project_name(project_file))
-    if of_host(record)["kind"] == "public":
+    kind = str(of_host(record)["kind"])
+    if kind == "public":
         told = {"url": record.url, "kind": "public"}
         say(told, [f"Whoever reaches {record.url} may open it."], as_json=as_json)
         return
     if revoke:
         count = take_back(ours, record)
         what = "1 link or header" if count == 1 else f"{count} links and headers"
-        told = {"url": record.url, "kind": "password", "revoked": str(count)}
+        told = {"url": record.url, "kind": kind, "revoked": str(count)}
         say(told, [f"{what} no longer open {plain(record.branch)}."], as_json=as_json)
         return
     password = ours.nomad.variable(access.path(record.slug)).get("password", "")
-    if not password or not access.fits(record, password):
+    if kind == "password" and not (password and access.fits(record, password)):
         raise UserError(
             f"{record.branch} has no password yet: its deploy makes one",
             hint=f"reviewapps status {record.slug}",
         )
     until = datetime.now(UTC) + timedelta(days=days)
     token = give(ours, record, "bypass" if machine else "share", until)
-    told = {"url": record.url, "kind": "password", "password": password, "until": f"{until:%F}"}
-    lines = [f"URL       {record.url}", f"Password  {password}"]
+    told = {"url": record.url, "kind": kind, "until": f"{until:%F}"}
+    lines = [f"URL       {record.url}"]
+    if kind == "password":
+        told["password"] = password
+        lines.append(f"Password  {password}")
     if machine:
         told["header"] = f"{HEADER}: {token}"
         lines.append(f"Header    {told['header']}   (until {until:%F})")
@@ -85,9 +89,9 @@ def give(ours: Clients, record: Record, kind: GrantKind, until: datetime) -> str
     now, expires = int(datetime.now(UTC).timestamp()), int(until.timestamp())
 
     def change(old: Record) -> Record:
-        alive = making.prune(access.of(old), now)
-        if alive.kind != "password":
-            raise Conflict(f"{old.branch} has lost its password meanwhile", hint="try again")
+        alive = making.prune(making.from_json(of_host(old)), now)
+        if alive.kind == "public":
+            raise Conflict(f"{old.branch} has become public meanwhile", hint="try again")
         given = making.grant(alive, kind, token, expires=expires)
         return replace(old, access=access.plain(given))
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
 from reviewapps import jobspec
 from reviewapps import router as nginx
@@ -49,6 +50,7 @@ def ensure(
 
 def config(settings: Settings) -> str:
     """Return nginx.conf for the routers; the balancer ends TLS and is the one trusted proxy."""
+    sign_in = asdict(settings.sign_in) if settings.sign_in else {}
     return nginx.render(
         nginx.Router(
             listen=(f"@NODE_IP@:{PORT}",),
@@ -62,6 +64,7 @@ def config(settings: Settings) -> str:
             run_dir="/run/reviewapps",
             snapshot_path="/alloc/data/routes.jsonl",
             user="www-data",
+            **{f"sign_in_{key}": value for key, value in sign_in.items()},
             drain_seconds=DRAIN_SECONDS,
         )
     )

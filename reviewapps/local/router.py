@@ -75,7 +75,7 @@ def job_text() -> str:
     return jobspec.render(JOB, values)
 
 
-def config(cluster: Cluster) -> str:
+def config(cluster: Cluster, sign_in_address: str = "") -> str:
     """Return nginx.conf for the routers of this cluster."""
     return nginx.render(
         nginx.Router(
@@ -89,6 +89,7 @@ def config(cluster: Cluster) -> str:
             run_dir="/run/reviewapps",
             snapshot_path="/alloc/data/routes.jsonl",
             user="www-data",
+            sign_in_address=sign_in_address,
             workers=1,
             drain_seconds=DRAIN_SECONDS,
             routes_megabytes=16,

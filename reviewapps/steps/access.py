@@ -1,4 +1,4 @@
-"""The app's password, where its project asks visitors for one.
+"""Who may open the app, where its project does not leave it to everybody.
 
 The password itself is in a Variable that no task can read; the record and the routers have a hash.
 """
@@ -10,7 +10,10 @@ from typing import Any
 
 from reviewapps import access
 from reviewapps.access import Access
+from reviewapps.errors import UserError
+from reviewapps.project import Project
 from reviewapps.review_app import ReviewApp
+from reviewapps.settings import Settings
 from reviewapps.step import Context
 from reviewapps.store.record import Record
 
@@ -20,12 +23,24 @@ SALT_BYTES = 16
 
 
 def wanted(app: ReviewApp) -> bool:
-    """Whether the project file asks visitors for a password."""
-    return app.project.access.kind == "password"
+    """Whether the project file asks visitors for a password or a sign-in."""
+    return app.project.access.kind != "public"
+
+
+def require_possible(project: Project, settings: Settings) -> None:
+    """Raise UserError when a project asks for a sign-in and the settings know of none."""
+    if project.access.kind == "sign-in" and settings.sign_in is None:
+        raise UserError(
+            "access/kind is sign-in, and the settings name no sign-in service",
+            hint="sign_in in the settings (docs/project-file.md), or kind: password",
+        )
 
 
 def missing(app: ReviewApp, context: Context) -> str:
     """Say whether the password is not there, or not the one that the routers ask for."""
+    if app.project.access.kind == "sign-in":
+        has_password = of(context.record.read()).kind == "password"
+        return "the password is no longer asked for" if has_password else ""
     password = context.nomad.variable(path(app.slug)).get("password", "")
     if not password:
         return "there is no password yet"
@@ -34,11 +49,19 @@ def missing(app: ReviewApp, context: Context) -> str:
 
 def apply(app: ReviewApp, context: Context) -> None:
     """Make a password, unless there is one, and let the routers ask for it; links stay."""
+    if app.project.access.kind == "sign-in":
+        context.nomad.delete_variable(path(app.slug))
+        _ask(Access("sign-in"), context)
+        return
     password = context.nomad.variable(path(app.slug)).get("password", "")
     if not password:
         password = make()
         context.nomad.put_variable(path(app.slug), {"password": password})
-    asked = access.with_password(password, secrets.token_bytes(SALT_BYTES))
+    _ask(access.with_password(password, secrets.token_bytes(SALT_BYTES)), context)
+
+
+def _ask(asked: Access, context: Context) -> None:
+    """Let the record say what visitors are asked for, with the links that there are."""
 
     def change(record: Record) -> Record:
         known = of(record)

@@ -42,10 +42,16 @@ def page(record: Record) -> str:
 def access(record: Record) -> dict[str, Any]:
     """Return whom the routers let in; until the app has its password that is nobody.
 
-    What kind it is says the project of the wanted release, and only that.
+    What kind it is, and for whom a sign-in is enough, says the project of the wanted release, and
+    only that; links are in the record.
     """
     project = record.wanted_release.project if record.releases else {}
-    kind = (project.get("access") or {}).get("kind", "public")
+    asked = project.get("access") or {}
+    kind = asked.get("kind", "public")
     if kind == "public":
         return {"kind": "public"}
+    if kind == "sign-in":
+        named = {key: asked[key] for key in ("groups", "emails") if asked.get(key)}
+        grants = record.access.get("grants")
+        return {"kind": kind, **named, **({"grants": grants} if grants else {})}
     return record.access if record.access.get("kind") == kind else {"kind": kind}

@@ -1,9 +1,10 @@
 """The cloud's router is configured for the balancer, and the secret beside it is kept."""
 
+from dataclasses import replace
 from typing import Any
 
 from reviewapps.cloud import router
-from reviewapps.settings import Settings
+from reviewapps.settings import Settings, SignIn
 
 SETTINGS = Settings(
     domain="previews.test",
@@ -80,6 +81,13 @@ def test_a_job_that_was_stopped_is_started() -> None:
     ensure(nomad)
     nomad.jobs["router"]["Stop"] = True
     assert ensure(nomad)
+
+
+def test_the_team_s_sign_in_is_where_the_settings_say() -> None:
+    text = router.config(replace(SETTINGS, sign_in=SignIn("127.0.0.1:4180", cookie="_team")))
+    assert 'set $sign_in_address "127.0.0.1:4180";' in text
+    assert '"sign_in_cookie": "_team"' in text
+    assert '"sign_in_start": "/oauth2/start"' in text
 
 
 def test_it_listens_for_the_balancer_and_trusts_no_one_else() -> None:

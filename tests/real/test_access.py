@@ -1,12 +1,18 @@
-"""An app whose project asks for a password opens with it, with a link, and with nothing else."""
+"""Who may open an app: who knows its password, is signed in or has a link, and nobody else."""
 
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+import yaml
 
+from reviewapps.local import router
 from reviewapps.store import keys
-from tests.real.apps import Done, Place, leftovers
+from tests.real.apps import Done, Place, leftovers, until
 
 pytestmark = pytest.mark.real
 
@@ -88,3 +94,87 @@ def test_an_app_that_becomes_public_forgets_its_password(place: Place) -> None:
     place.write_whole(access={"kind": "password"})
     assert place.deploy().code == 0
     assert visit(place).status_code == 401
+
+
+class TeamSignIn(BaseHTTPRequestHandler):
+    """Answers as oauth2-proxy's /oauth2/auth does: Kim of the developers has a session."""
+
+    def do_GET(self) -> None:
+        groups = parse_qs(urlsplit(self.path).query).get("allowed_groups", ["developers"])[0]
+        has_session = "_oauth2_proxy=kim" in self.headers.get("Cookie", "")
+        self.send_response(401 if not has_session else 202 if "developers" in groups else 403)
+        self.send_header("X-Auth-Request-Email", "kim@example.com")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def team(place: Place) -> Iterator[dict[str, str]]:
+    """The environment of commands whose settings name the team's sign-in; the router asks it."""
+    server = ThreadingHTTPServer((place.cluster.address, 0), TeamSignIn)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"{place.cluster.address}:{server.server_port}"
+    items = place.clients.nomad.variable(router.VARIABLE)
+    asking = items | {"nginx_conf": router.config(place.cluster, address)}
+    place.clients.nomad.put_variable(router.VARIABLE, asking)
+    values = yaml.safe_load(place.cluster.settings_file.read_text())
+    file = place.folder.parent / "settings.yml"
+    file.write_text(yaml.safe_dump(values | {"sign_in": {"address": address}}))
+    file.chmod(0o600)
+    yield {"REVIEWAPPS_SETTINGS": str(file)}
+    place.clients.nomad.put_variable(router.VARIABLE, items)
+    server.shutdown()
+
+
+def test_a_sign_in_lets_the_team_in_and_a_link_lets_in_others(
+    place: Place, team: dict[str, str]
+) -> None:
+    place.only()
+    place.write_whole(access={"kind": "sign-in", "groups": ["developers"]})
+    refused = place.deploy()
+    assert refused.code == 2
+    assert refused.error == "access/kind is sign-in, and the settings name no sign-in service"
+    assert not place.has_record()
+
+    done = place.deploy(env=team)
+    assert done.code == 0, done.said
+    kim = {"Cookie": "_oauth2_proxy=kim"}
+    until(lambda: visit(place, headers=kim).status_code == 200, "the router's reload")
+    away = visit(place, "/orders", headers={"Accept": "text/html"})
+    assert (away.status_code, away.headers["location"].partition("?")[0]) == (302, "/oauth2/start")
+    assert visit(place).status_code == 401
+    assert visit(place, headers=kim).text.strip() == "release 1"
+
+    told = share(place)
+    assert told.keys() == {"url", "kind", "until", "link"}
+    entered = visit(place, f"/.reviewapps/share/{told['link'].rpartition('/')[2]}")
+    guest = {"Cookie": entered.headers["set-cookie"].partition(";")[0]}
+    assert visit(place, headers=guest).text.strip() == "release 1"
+    assert "nothing to do" in place.deploy(env=team).out
+
+    place.write_whole(access={"kind": "sign-in", "groups": ["owners"]})
+    assert place.deploy(env=team).code == 0
+    assert visit(place, headers=kim).status_code == 403
+    assert visit(place, headers=guest).text.strip() == "release 2", "a release shuts no guest out"
+    assert share(place, "--revoke")["revoked"] == "1"
+    until(lambda: visit(place, headers=guest).status_code == 401, "the end of the link")
+
+
+def test_a_password_is_forgotten_when_a_sign_in_takes_its_place(
+    place: Place, team: dict[str, str]
+) -> None:
+    place.only()
+    place.write_whole(access={"kind": "password"})
+    assert place.deploy().code == 0
+    password = share(place)["password"]
+    place.write_whole(access={"kind": "sign-in"})
+
+    done = place.deploy(env=team)
+
+    assert done.code == 0, done.said
+    until(lambda: visit(place, auth=("x", password)).status_code == 401, "the router's reload")
+    assert place.clients.nomad.variable(f"reviewapps/{place.slug}/access") == {}
+    assert place.deploy(env=team).out.count("nothing to do") == 1

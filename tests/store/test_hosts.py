@@ -28,7 +28,12 @@ def record(project: dict[str, Any], known: dict[str, Any]) -> Record:
         # without its hash the router lets nobody in, and so it should be until there is one
         ({"access": {"kind": "password"}}, {}, {"kind": "password"}),
         ({"access": {"kind": "password"}}, {"kind": "public"}, {"kind": "password"}),
-        ({"access": {"kind": "sign-in"}}, HASHED, {"kind": "sign-in"}),
+        ({"access": {"kind": "sign-in"}}, {}, {"kind": "sign-in"}),
+        (
+            {"access": {"kind": "sign-in", "groups": ["team"], "emails": []}},
+            HASHED,
+            {"kind": "sign-in", "groups": ["team"], "grants": HASHED["grants"]},
+        ),
         ({"access": {"kind": "something newer"}}, {}, {"kind": "something newer"}),
     ],
 )
