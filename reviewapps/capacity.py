@@ -121,12 +121,13 @@ def _launch(now: Fleet, problem: str, held: Held, work: Work) -> None:
             hint=nodes.at_maximum().hint,
         )
     work.say(f"launching a node: {problem}")
-    launch = notes.begin(held)
+    listed = [each.instance for each in now.members]
+    launch = notes.begin(held, listed)
     held.check()
     try:
         made = nodes.launch(group, launch.token)
     except CannotLaunch:
-        notes.begin(held, anew=True)
+        notes.begin(held, listed, anew=True)
         nodes.set_desired(group.desired + 1)  # absolute: we have the lock and have just looked
         return
     except (NoCapacity, AtMaximum):

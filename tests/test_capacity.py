@@ -222,6 +222,35 @@ def test_a_launch_without_an_answer_is_asked_for_again_with_its_token(scene: Sce
     assert list(scene.nodes.launched.values()) == ["i-1"]
 
 
+def test_a_launch_whose_node_has_come_unheard_and_gone_is_not_asked_for_again(
+    scene: Scene,
+) -> None:
+    """With its token AWS would name the instance that is gone, and it would be waited for."""
+    scene.nodes.after = Unreachable("AWS did not answer")
+    with pytest.raises(Unreachable):
+        scene.make_room()
+    scene.nomad.status["i-1"] = "ready"  # it joined, and nobody asked for another meanwhile
+    retirement.give_back(scene.work)
+    assert scene.nodes.members == []
+    assert notes.KEY not in scene.consul.values
+    scene.make_room()
+    assert scene.nodes.members == ["i-2"]
+
+
+def test_a_launch_whose_node_has_come_unheard_and_works_is_not_asked_for_again(
+    scene: Scene,
+) -> None:
+    scene.joined("i-9")
+    scene.nomad.on["i-9"] = ["other"]
+    scene.nodes.after = Unreachable("AWS did not answer")
+    with pytest.raises(Unreachable):
+        scene.make_room()
+    scene.nomad.status["i-1"] = "ready"
+    scene.nomad.on["i-1"] = ["another"]
+    scene.make_room()
+    assert scene.nodes.members == ["i-9", "i-1", "i-2"]
+
+
 def test_an_instance_that_aws_does_not_list_yet_is_waited_for(scene: Scene) -> None:
     scene.make_room()
     scene.nodes.members.clear()

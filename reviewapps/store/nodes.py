@@ -8,7 +8,8 @@ then left it closed to new work, so the next one ends that, or opens it again.
 import json
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from reviewapps.clients.consul import Consul, Operation, check_session, delete, put
@@ -25,11 +26,15 @@ UNLISTED_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Launch:
-    """A launch: its token, when it began, and the instances once AWS has named them."""
+    """A launch: its token, when it began, and the instances once AWS has named them.
+
+    `before` are the group's instances when it began: another one is what came of it.
+    """
 
     token: str
     at: float
     instances: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
 
     @property
     def began(self) -> datetime:
@@ -37,12 +42,18 @@ class Launch:
         return datetime.fromtimestamp(self.at, UTC)
 
 
-def begin(held: Held, *, anew: bool = False) -> Launch:
-    """Return the launch that nobody has heard the end of, else a new one, which is written."""
+def begin(held: Held, listed: Iterable[str], *, anew: bool = False) -> Launch:
+    """Return the launch that nobody has heard the end of, else a new one, which is written.
+
+    When an instance has been listed since, that is how it ended. Its token is not used again: AWS
+    would name the same instance, which may be gone by now.
+    """
     found = None if anew else read(held)
     if found and not found.instances and time.time() - found.at < VOID_SECONDS:
-        return found
-    launch = Launch(secrets.token_hex(16), time.time())
+        has_come = set(listed) - set(found.before)
+        if not has_come:
+            return found
+    launch = Launch(secrets.token_hex(16), time.time(), before=tuple(sorted(listed)))
     _write(held, launch)
     return launch
 
@@ -50,7 +61,7 @@ def begin(held: Held, *, anew: bool = False) -> Launch:
 def finish(held: Held, launch: Launch, instances: tuple[str, ...]) -> None:
     """Note what came of a launch; nothing, when AWS has refused it for good."""
     if instances:
-        _write(held, Launch(launch.token, launch.at, instances))
+        _write(held, replace(launch, instances=instances))
     else:
         _change(held, delete(KEY))
 
@@ -64,9 +75,12 @@ def unlisted(held: Held, listed: set[str]) -> list[str]:
 
 
 def forget(held: Held, instance: str) -> None:
-    """Forget the launch of an instance that is given back."""
+    """Forget the launch of an instance that is given back, whether or not its end was heard."""
     found = read(held)
-    if found and instance in found.instances:
+    if found is None:
+        return
+    unheard = not found.instances and instance not in found.before
+    if unheard or instance in found.instances:
         _change(held, delete(KEY))
 
 
@@ -76,7 +90,8 @@ def read(held: Held) -> Launch | None:
     if entry is None:
         return None
     found = json.loads(entry.value)
-    return Launch(found["token"], found["at"], tuple(found["instances"]))
+    before = tuple(found.get("before", ()))
+    return Launch(found["token"], found["at"], tuple(found["instances"]), before)
 
 
 def leaving(consul: Consul) -> set[str]:

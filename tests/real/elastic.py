@@ -10,13 +10,14 @@ import requests
 
 from reviewapps.local import aws, aws_nodes, registry
 from reviewapps.local.cluster import Cluster
-from tests.real.apps import TINY, WHOLE, Done, Place, docker, until
+from tests.real.apps import TINY, WHOLE, Done, Place, Running, docker, until
 
 NAME, NUMBER = "awstest", 21
 MAXIMUM = 2
 NODE_MB = 1100  # of which the router has 256
 FILLER_MB, APP_MB = 600, 400  # one filler on the first node; two apps share another one
 DEPLOY_SECONDS = 300
+BOOT_SECONDS = 120  # a fresh node pulls, and starts its first container, while it settles
 PROGRAM = "tests.real.aws_faults"
 
 
@@ -39,7 +40,7 @@ class Elastic:
         smallest = {key: WHOLE[key] for key in ("project", "branches", "unicorn")}
         place.project = json.loads(json.dumps({**smallest, **sections}))
         place.write_whole(project=name)
-        place.write(unicorn={"memory_mb": memory_mb})
+        place.write(unicorn={"memory_mb": memory_mb, "boot_seconds": BOOT_SECONDS})
         place.commit("1")
         self.apps.append(place)
         return place
@@ -87,6 +88,15 @@ class Elastic:
         self.scaling.update_auto_scaling_group(
             AutoScalingGroupName=aws.GROUP, MinSize=minimum, MaxSize=maximum
         )
+
+    def until_launched(self, deploying: Running, *but: str) -> list[str]:
+        """Wait until a deploy has launched instances other than these; else show what it said."""
+        try:
+            until(lambda: set(self.instances) - set(but), "an instance", DEPLOY_SECONDS)
+        except AssertionError as error:
+            deploying.process.kill()
+            raise AssertionError(deploying.done().said) from error
+        return [each for each in self.instances if each not in but]
 
     def until_gone(self) -> None:
         """Wait until nothing is left of the group's nodes."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewapps.local import nodes
+from reviewapps.local import aws, nodes
 from reviewapps.local.cluster import load
 from reviewapps.local.down import down
 from reviewapps.local.up import up
@@ -21,6 +21,7 @@ from tests.real.elastic import (
     PROGRAM,
     Elastic,
 )
+from tests.real.troubled_aws import troubled
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -102,7 +103,7 @@ def test_a_launch_that_nobody_heard_of_is_not_made_twice(group: Elastic, fault: 
     if fault == "KILL_AFTER":
         assert running.done().code == -9
         running = app.start_deploy(group.image)
-    until(lambda: group.instances, "an instance")
+    group.until_launched(running)
     group.nodes_join()
     done = running.done(DEPLOY_SECONDS)
     assert done.code == 0, done.said
@@ -157,11 +158,45 @@ def test_another_subnet_is_tried_and_at_last_the_words_of_aws_are_told(group: El
     assert len(group.instances) == 1
 
 
+def test_a_group_without_launch_instances_is_raised_by_one_for_two_deploys(
+    group: Elastic,
+) -> None:
+    """Its desired capacity is absolute: both have read 0, and only the lock makes it 1, not 2."""
+    apps = [group.app("one"), group.app("two")]
+    with troubled(aws.endpoint(group.cluster)) as way:
+        way.refuse("LaunchInstances", "UnsupportedOperation", "not for a mixed group")
+        env = {"AWS_ENDPOINT_URL": way.url}
+        deploys = [each.start_deploy(group.image, env=env) for each in apps]
+        for done in [each.done(DEPLOY_SECONDS) for each in deploys]:
+            assert done.code == 0, done.said
+        assert way.refused["LaunchInstances"] == 1
+    assert (len(group.instances), group.desired) == (1, 1)
+
+
+def test_what_aws_throttles_is_asked_again(group: Elastic) -> None:
+    app = group.app("one")
+    with troubled(aws.endpoint(group.cluster)) as way:
+        throttled = (
+            *("DescribeAutoScalingGroups", "LaunchInstances"),
+            "TerminateInstanceInAutoScalingGroup",
+        )
+        for action in throttled:
+            way.refuse(action, "Throttling", "Rate exceeded", times=2)
+        env = {"AWS_ENDPOINT_URL": way.url}
+        done = group.deploy(app, env=env)
+        assert done.code == 0, done.said
+        assert len(group.instances) == 1
+        done = app.start("destroy", "--", app.branch, env=env).done(DEPLOY_SECONDS)
+        assert done.code == 0, done.said
+        assert way.refused == dict.fromkeys(throttled, 2)
+    assert (group.instances, group.desired) == ([], 0)
+
+
 def test_a_teardown_while_the_node_is_coming_gives_it_back(group: Elastic) -> None:
     app = group.app("one")
     group.no_node_joins()
     deploying = app.start_deploy(group.image)
-    until(lambda: group.instances, "an instance")
+    group.until_launched(deploying)
     assert app.destroy().code == 0
     assert deploying.done().code == 4
     assert (group.instances, group.desired) == ([], 0)
@@ -171,9 +206,8 @@ def test_a_node_that_never_joins_is_replaced(group: Elastic) -> None:
     app = group.app("one")
     group.no_node_joins()
     deploying = app.start_deploy(group.image, module=PROGRAM, env={"JOIN_SECONDS": "25"})
-    until(lambda: group.instances, "an instance")
-    first = group.instances
-    until(lambda: group.instances and group.instances != first, "another instance")
+    first = group.until_launched(deploying)
+    group.until_launched(deploying, *first)
     group.nodes_join()
     done = deploying.done(DEPLOY_SECONDS)
     assert done.code == 0, done.said
