@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,12 +86,20 @@ def fill(text: str, parameters: Mapping[str, Any]) -> str:
 
 
 def run_job(
-    file: Path, job: str, folder: Path, environment: Mapping[str, str], *, timeout: float = 900
+    file: Path,
+    job: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    within: Sequence[str] = (),
+    without: Collection[str] = (),
+    timeout: float = 900,
 ) -> list[Result]:
     """Run a job's commands in `folder`, a checkout; stop at the first that fails.
 
     What a command appends to $BASH_ENV holds for the ones after it. Background steps are ended
-    with the job.
+    with the job. `within` begins each command, to run it on another machine; the steps that
+    `without` names are left out.
     """
     variables = {**environment, "CI": "true", "CIRCLECI": "true", "CIRCLE_JOB": job}
     bash_env = Path(variables.setdefault("BASH_ENV", str(folder / ".git" / "bash_env")))
@@ -101,13 +109,15 @@ def run_job(
     failed = False
     try:
         for step in steps(load(file), job):
+            if step.name in without:
+                continue
             if step.when != "always" and failed != (step.when == "on_fail"):
                 continue
             whole = variables | step.environment
             if step.background:
                 behind.append(
                     subprocess.Popen(
-                        [*SHELL, "-c", step.command],
+                        [*within, *SHELL, "-c", step.command],
                         cwd=folder,
                         env=whole,
                         stdout=subprocess.DEVNULL,
@@ -117,7 +127,7 @@ def run_job(
                 results.append(Result(step.name, None, ""))
                 continue
             done = subprocess.run(
-                [*SHELL, "-c", step.command],
+                [*within, *SHELL, "-c", step.command],
                 cwd=folder,
                 env=whole,
                 stdout=subprocess.PIPE,

@@ -59,6 +59,24 @@ def test_a_job_runs_as_circleci_runs_it(checkout: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_a_job_runs_on_another_machine_and_without_some_steps(
+    checkout: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.yml"
+    file.write_text(SCRIPT)
+    there = ["env", "COLOUR=red"]
+    environment = {"PATH": os.environ["PATH"]}
+    results = run_job(file, "trial", checkout, environment, within=there, without={"Fail"})
+    assert [(each.name, each.output) for each in results if each.name != "Behind"] == [
+        ("Greet", "hello red\n"),
+        ("Greet", "hello nobody\n"),
+        ("Keep", ""),
+        ("Tell", "kept yes\n"),
+        ("Never", "never\n"),
+        ("Always", "always\n"),
+    ]
+
+
 @pytest.fixture
 def recorder(tmp_path: Path) -> Path:
     """Return a wheel whose `reviewapps` writes down how it was called."""

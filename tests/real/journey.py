@@ -27,10 +27,15 @@ from reviewapps.store.records import Records
 from tests import repositories
 from tests.circleci.run_job import SHELL, Result, load, run_job, steps
 from tests.github.stand_in import StandIn
+from tests.real.ci_machine import Machine
+from tests.real.cloud import Account, token
 from tests.repositories import git
 
 ROOT = Path(__file__).parents[2]
 FILE = ".circleci/config.yml"
+# Where `REVIEWAPPS_SERVERS` is set this brings the router that the cloud has; here it is the local
+# cluster's own, and tests/real/test_machines.py runs the cloud's.
+NOT_HERE = ("Update the platform",)
 CLONES = {"full": (), "blobless": ("--filter=blob:none",), "shallow": ("--depth=1",)}
 
 
@@ -89,6 +94,8 @@ class Team:
     cluster: Cluster
     home: Path
     github: StandIn | None = None
+    account: Account | None = None
+    machine: Machine | None = None
     say: Callable[[str], None] = print
     builds: int = 0
     checkouts: list[Path] = field(default_factory=list)
@@ -162,8 +169,11 @@ class Team:
             "CIRCLE_BRANCH": branch,
             "CIRCLE_BUILD_NUM": str(self.builds),
             "CIRCLE_BUILD_URL": f"https://circleci.com/gh/acme/shop/{self.builds}",
-            "CIRCLE_OIDC_TOKEN_V2": "header.body.signature",
+            "CIRCLE_OIDC_TOKEN_V2": token(branch),
         }
+        if self.account:  # all else stands in the repository, as docs/aws.md has it
+            del known["REVIEWAPPS_SETTINGS"], known["REVIEWAPPS_PACKAGE"]
+            known |= {"AWS_ENDPOINT_URL": self.account.url, "AWS_EC2_METADATA_DISABLED": "true"}
         if self.github:
             known |= {
                 "GITHUB_TOKEN": self.github.token,
@@ -176,7 +186,15 @@ class Team:
         """Run a job of the branch's own CircleCI file, all its commands, as CircleCI would."""
         folder = self.checkout(branch, commit, how=how)
         self.say(f"\n# CircleCI: job {name} of {branch}, build {self.builds}")
-        results = run_job(folder / FILE, name, folder, self.environment(branch))
+        machine = self.machine.within(folder) if self.machine and name != "build" else []
+        results = run_job(
+            folder / FILE,
+            name,
+            folder,
+            self.environment(branch),
+            within=machine,
+            without=NOT_HERE if machine else (),
+        )
         for result in results:
             self.say(f"  $ {result.name}: exit code {result.code}")
             for line in result.output.splitlines():
@@ -207,11 +225,14 @@ class Team:
     ) -> subprocess.CompletedProcess[str]:
         """Run the installed `reviewapps` in a checkout, the developer's unless given."""
         program = self.home / "reviewapps/bin/reviewapps"
+        environment = self.environment(more.pop("branch", "main"), **more)
+        if self.account:
+            environment |= self.account.operator(self.folder)
         self.say(f"\n$ reviewapps {' '.join(arguments)}")
         done = subprocess.run(
             [program, *arguments],
             cwd=folder or self.work,
-            env=self.environment(more.pop("branch", "main"), **more),
+            env=environment,
             capture_output=True,
             check=False,
             text=True,

@@ -100,13 +100,15 @@ def test_a_job_that_was_killed_goes_on_when_it_is_run_again(team: Team, github: 
     assert title(github, number) == "Running"
 
 
+@pytest.mark.parametrize("step", ["image", "unicorn"])
 def test_of_two_pushes_the_newer_wins_and_the_older_says_why_it_stops(
-    team: Team, github: StandIn
+    team: Team, github: StandIn, step: str
 ) -> None:
+    """A second push seconds after the first, and one while the first's processes start."""
     first = team.push(BRANCH, {"reviewapps.yml": project(TROUBLE="slow=8")})
     number = github.pull_request(BRANCH)
     older = team.start("deploy", BRANCH, commit=first)
-    until_at_work(team)
+    until_at_work(team, step)
     second = team.push(BRANCH, {"reviewapps.yml": project()})
     newer = team.start("deploy", BRANCH, commit=second)
     code, said = older.done()
