@@ -56,30 +56,35 @@ class NotHere(ServiceException):
 
 def install(cluster: Cluster, region: str) -> None:  # noqa: PLR0915 - one patch after the other
     """Change moto in this process, and bring back the instances that are on disk."""
+    init: Any = DBInstance.__init__
     create = RDSBackend.create_db_instance
     delete = RDSBackend.delete_db_instance
     describe = RDSBackend.describe_db_instances
     restore = RDSBackend.restore_db_instance_from_db_snapshot
     snap, forget = RDSBackend.create_db_snapshot, RDSBackend.delete_db_snapshot
-    writing = threading.Lock()
+    writing = threading.RLock()
     get_secret, rotate = SecretsManagerBackend.get_secret_value, SecretsManagerBackend.rotate_secret
 
+    def begin(self: Any, *arguments: Any, **options: Any) -> None:
+        self.local_snapshot = options.get("local_snapshot", "")
+        init(self, *arguments, **options)
+
+    def resource_id(self: Any) -> str:
+        return str(vars(self).setdefault("local_id", new_id()))
+
     def purge(self: Any) -> None:
-        for name, each in list(self.databases.items()):
-            over = each._status == "deleting" and not aws_servers.exists(
-                cluster, each.dbi_resource_id
-            )
-            if is_ours(each) and over and self.databases.get(name) is each:
-                self.databases.pop(name, None)
+        with writing:
+            for name, each in list(self.databases.items()):
+                left = is_ours(each) and aws_servers.exists(cluster, each.dbi_resource_id)
+                if is_ours(each) and each._status == "deleting" and not left:
+                    each.deletion_protection = False  # it may have been protected too late
+                    delete(self, name, skip_final_snapshot=True)
 
     def status(self: Any) -> str:
         if not is_ours(self) or self._status != AVAILABLE:
             return str(self._status)
-        return (
-            AVAILABLE
-            if aws_servers.applied(cluster, self.dbi_resource_id) is not None
-            else "creating"
-        )
+        has = aws_servers.applied(cluster, self.dbi_resource_id)
+        return "creating" if has is None else AVAILABLE
 
     def endpoint(self: Any) -> dict[str, Any] | None:
         if not is_ours(self):
@@ -92,22 +97,29 @@ def install(cluster: Cluster, region: str) -> None:  # noqa: PLR0915 - one patch
         purge(self)
         if "local_snapshot" in db_kwargs:  # RDS takes no wish for a password at a restore
             db_kwargs |= {"manage_master_user_password": False, "master_user_password": None}
-        database: Any = create(self, db_kwargs)
-        database.dbi_resource_id = "db-" + "".join(secrets.choice(ALPHABET) for _ in range(26))
-        database.local_snapshot = db_kwargs.get("local_snapshot", "")
+        database = create(self, db_kwargs)
         keep(self)
         return database
 
-    def delete_db_instance(self: Any, db_instance_identifier: str, *rest: Any, **more: Any) -> Any:
+    def delete_db_instance(
+        self: Any,
+        db_instance_identifier: str,
+        final_db_snapshot_identifier: str | None = None,
+        skip_final_snapshot: bool = False,
+        **more: Any,
+    ) -> Any:
         purge(self)
-        found = self.databases.get(db_instance_identifier)
-        if found and found._status == "deleting":
-            raise NotNow(f"Instance {db_instance_identifier} is already being deleted.")
-        database: Any = delete(self, db_instance_identifier, *rest, **more)
-        if is_ours(database):
-            self.databases[db_instance_identifier] = database
-            keep(self)
-        return database
+        name, final = db_instance_identifier, final_db_snapshot_identifier
+        found = self.databases.get(name)
+        if found is None or not is_ours(found) or found.deletion_protection:
+            return delete(self, name, final, skip_final_snapshot, **more)
+        if found._status == "deleting":
+            raise NotNow(f"Instance {name} is already being deleted.")
+        if final and not skip_final_snapshot:
+            self.create_db_snapshot(name, final)
+        found.status = "deleting"  # `purge` follows when the server is gone
+        keep(self)
+        return found
 
     def describe_db_instances(self: Any, *arguments: Any, **options: Any) -> Any:
         purge(self)
@@ -213,6 +225,8 @@ def install(cluster: Cluster, region: str) -> None:  # noqa: PLR0915 - one patch
 
     DBInstance.default_engine_versions.update(VERSIONS)
     for name, value in (
+        ("__init__", begin),
+        ("dbi_resource_id", property(resource_id, lambda *_: None)),
         ("local_kept", None),
         ("local_password", ""),
         ("status", property(status, lambda self, value: setattr(self, "_status", value))),
@@ -254,6 +268,11 @@ def is_ours(database: Any) -> bool:
     return bool(database.engine in ENGINES and not database.db_cluster_identifier)
 
 
+def new_id() -> str:
+    """Return an id for an instance, as RDS makes them."""
+    return "db-" + "".join(secrets.choice(ALPHABET) for _ in range(26))
+
+
 def server_of(database: Any) -> Server:
     """Return what is written down of one of moto's instances."""
     managed = bool(database.manage_master_user_password)
@@ -285,7 +304,7 @@ def brought_back(backend: Any, server: Server) -> Any:
         manage_master_user_password=server.managed,
         **server.given,
     )
-    database.dbi_resource_id = server.id
+    database.local_id = server.id
     database.local_snapshot = server.snapshot
     database.local_password = server.password if server.managed else ""
     database.status = "deleting" if server.deleting else AVAILABLE

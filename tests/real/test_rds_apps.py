@@ -14,8 +14,8 @@ from reviewapps.local.cluster import load
 from reviewapps.local.down import down
 from reviewapps.local.up import up
 from reviewapps.steps import instance
-from tests.real.apps import WHOLE, Place, until
-from tests.real.elastic import PROGRAM, Elastic
+from tests.real.apps import WHOLE, Done, Place, until
+from tests.real.elastic import DEPLOY_SECONDS, PROGRAM, Elastic
 from tests.real.rds import LocalRds
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -80,10 +80,16 @@ def apps(cluster_apps: Apps) -> Iterator[Apps]:
     assert cluster_apps.rds.containers() == []
 
 
+def destroy(place: Place) -> Done:
+    """Destroy a project's app, which may take an instance along."""
+    return place.start("destroy", "--", place.branch).done(DEPLOY_SECONDS)
+
+
 def ask(place: Place, statement: str) -> str:
     """Ask the app's database from inside of the app."""
     script = f"sh /tiny/psql.sh {shlex.quote(statement)}"
-    done = place.run("exec", place.branch, "--", "sh", "-c", script)
+    command = ("exec", place.branch, "--", "sh", "-c", script)
+    done = place.start(*command).done(DEPLOY_SECONDS)
     assert done.code == 0, done.said
     return done.out
 
@@ -102,10 +108,10 @@ def test_the_first_deploy_creates_the_server_and_the_next_one_uses_it(apps: Apps
     assert apps.rds.names == [SHARED]
     assert apps.databases(SHARED) == sorted(naming.thing(a.slug, "db") for a in (first, second))
 
-    assert first.destroy().code == 0
+    assert destroy(first).code == 0
     assert apps.databases(SHARED) == [naming.thing(second.slug, "db")]
     assert "migrate" in ask(second, "SELECT * FROM runs")
-    assert second.destroy().code == 0
+    assert destroy(second).code == 0
     assert apps.rds.names == [SHARED], "no command deletes the shared server"
     assert len(apps.rds.containers()) == 1
 
@@ -117,14 +123,14 @@ def test_a_creation_that_nobody_heard_of_is_not_made_twice(apps: Apps, fault: st
         apps.elastic.image, module=PROGRAM, env={fault: "CreateDBInstance"}
     )
     if fault == "KILL_AFTER":
-        assert running.done().code == -signal.SIGKILL
+        assert running.done(DEPLOY_SECONDS).code == -signal.SIGKILL
         assert apps.rds.names == [SHARED]
         running = place.start_deploy(apps.elastic.image)  # and killed while it waits
         until(apps.rds.containers, "the server's container")
         os.kill(running.process.pid, signal.SIGKILL)
-        running.done()
+        running.done(DEPLOY_SECONDS)
         running = place.start_deploy(apps.elastic.image)
-    done = running.done(300)
+    done = running.done(DEPLOY_SECONDS)
     assert done.code == 0, done.said
     assert apps.rds.names == [SHARED]
     assert len(apps.rds.containers()) == 1
@@ -151,12 +157,12 @@ def test_an_app_of_a_snapshot_has_productions_rows_and_a_server_that_goes_with_i
     assert "already runs release 1" in apps.deploy(place)
 
     apps.rds.protect(own, protected=True)
-    refused = place.destroy()
+    refused = destroy(place)
     assert refused.code != 0
     assert f"RDS instance {own} is protected against deletion" in refused.error
     assert own in apps.rds.names
     apps.rds.protect(own, protected=False)
-    assert place.destroy().code == 0
+    assert destroy(place).code == 0
     assert apps.rds.names == ["production"]
     assert apps.rds.containers() == [apps.rds.container("production")]
 
@@ -168,15 +174,15 @@ def test_a_restore_that_is_killed_is_gone_on_with(apps: Apps) -> None:
     place = apps.app("copy", COPY)
     for call in ("RestoreDBInstanceFromDBSnapshot", "ModifyDBInstance"):
         running = place.start_deploy(apps.elastic.image, module=PROGRAM, env={"KILL_AFTER": call})
-        assert running.done(300).code == -signal.SIGKILL
+        assert running.done(DEPLOY_SECONDS).code == -signal.SIGKILL
     apps.deploy(place)
     own = instance.identifier(place.slug)
     assert apps.rds.names == ["production", own]
     gone = place.start(
         "destroy", "--", place.branch, module=PROGRAM, env={"KILL_AFTER": "DeleteDBInstance"}
     )
-    assert gone.done(300).code == -signal.SIGKILL
-    assert place.destroy().code == 0
+    assert gone.done(DEPLOY_SECONDS).code == -signal.SIGKILL
+    assert destroy(place).code == 0
     assert apps.rds.names == ["production"]
     assert len(apps.rds.containers()) == 1
 
@@ -191,8 +197,8 @@ def test_a_deploy_does_not_notice_that_the_password_is_renewed_all_the_time(apps
         apps.rds.rotate(SHARED)
         until(lambda before=before: apps.rds.password(SHARED) != before, "another")  # type: ignore[misc]
         seen.add(apps.rds.password(SHARED))
-    done = running.done()
+    done = running.done(DEPLOY_SECONDS)
     assert done.code == 0, done.said
     assert len(seen) > 1, "it was renewed while the deploy ran"
     assert "migrate" in ask(place, "SELECT * FROM runs")
-    assert place.destroy().code == 0
+    assert destroy(place).code == 0
