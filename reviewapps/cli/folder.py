@@ -1,9 +1,8 @@
 """Where a command runs: the project file above it and the git branch that is checked out."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
-from reviewapps.cli.names import PREFIX, without_ref
+from reviewapps.cli.names import PREFIX, nearest, without_ref
 from reviewapps.clients import git
 from reviewapps.errors import NotFound, UserError
 from reviewapps.project import Project, parse
@@ -43,9 +42,9 @@ def commit_of(folder: Path, branch: str) -> str:
                 f"the repository {folder} has no commit yet",
                 hint="commit the project first: git add . && git commit",
             ) from error
-        near = get_close_matches(without_ref(branch), known, n=1, cutoff=0.6)
+        near = nearest(branch, known)
         if near:
-            raise NotFound(error.message, hint=f"reviewapps deploy {near[0]}") from error
+            raise NotFound(error.message, hint=f"reviewapps deploy {near}") from error
         raise
 
 

@@ -1,6 +1,6 @@
 """Which app somebody means: a branch, with or without `deploy-`, a slug, a host or a URL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
@@ -71,8 +71,21 @@ def suggestion(records: Sequence[Record], name: str, project: str = "") -> str:
         return f"{others[0].slug} is that branch of the project {others[0].project}"
     words = {word: each.branch for each in records for word in (each.branch, each.slug)}
     kind = loose(records, name, project)
-    near = [kind.branch] if kind else get_close_matches(name, words, n=1, cutoff=0.6)
-    return f"did you mean {words[near[0]]}? reviewapps list shows all apps" if near else ""
+    near = kind.branch if kind else nearest(name, words)
+    return f"did you mean {words[near]}? reviewapps list shows all apps" if near else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the one of `known` that reads most like `name`, "" when none does.
+
+    What nearly all branches begin with makes no two of them alike.
+    """
+    short = {word.removeprefix(PREFIX): word for word in known}
+    bare = without_ref(name)
+    near = get_close_matches(bare.removeprefix(PREFIX), short, n=1, cutoff=0.6)
+    if near:
+        return short[near[0]]
+    return next(iter(get_close_matches(bare, short.values(), n=1, cutoff=0.85)), "")
 
 
 def without_ref(name: str) -> str:

@@ -1,6 +1,7 @@
 """`reviewapps open`: the app in the browser."""
 
 import json
+import webbrowser
 from pathlib import Path
 
 import click
@@ -31,4 +32,4 @@ def open_(app: str, project_file: Path | None, as_json: bool) -> None:
         click.echo(plain(f"It is {record.state}{cause}"), err=True)
         click.echo(f"  Next: reviewapps status {record.slug}", err=True)
     if record.serving:
-        click.launch(record.url)
+        webbrowser.open(record.url)  # silent where there is none

@@ -19,6 +19,7 @@ LABEL = "reviewapps"
 USED = "reviewapps-used"  # beside an image's tag, one for each cluster of this machine that uses it
 TAG = re.compile(r"[a-z0-9][a-z0-9._/:-]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 KEPT_LINES = 30
 
 
@@ -158,9 +159,10 @@ class Docker:
                 hint="raise limits.build_seconds in reviewapps.yml, or make the build quicker",
             )
         if last is not None:
+            said = without_preface(last)
             raise Failed(
-                f"the image {tag} did not build: {blame(last)}",
-                details="\n".join(last),
+                f"the image {tag} did not build: {blame(said)}",
+                details="\n".join(said),
                 hint="correct the Dockerfile, commit, and run the same command again",
             )
 
@@ -220,8 +222,9 @@ class Docker:
         timer.start()
         try:
             for line in process.stdout:
-                last.append(line.rstrip())
-                on_line(line.rstrip())
+                said = COLOUR.sub("", line).rstrip()
+                last.append(said)
+                on_line(said)
         except BaseException:
             process.kill()  # docker stops the build when its client goes away
             raise
@@ -300,6 +303,12 @@ def inside(tree: Path, *choices: str) -> Path:
         f"the commit has no {choices[0]!r} to build from",
         hint="correct image.dockerfile or image.context in reviewapps.yml, and commit it",
     )
+
+
+def without_preface(lines: Sequence[str]) -> list[str]:
+    """Return the lines after those in which the old builder speaks of itself and of its upload."""
+    ends = [number for number, line in enumerate(lines) if line.startswith("Sending build context")]
+    return [line for line in lines[ends[-1] + 1 if ends else 0 :] if line.strip()]
 
 
 def blame(lines: Sequence[str]) -> str:

@@ -15,6 +15,12 @@ from reviewapps.errors import NotFound, ServiceError, UserError
 # A git hook runs its children with these set; they would point us at another repository.
 FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 REMOTE_SECONDS = 60
+# What git adds whatever the reason was.
+ALWAYS_SAID = (
+    "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+)
 PLACES = ("refs/heads/", "refs/remotes/origin/")
 
 
@@ -191,6 +197,7 @@ def lines(output: str) -> list[str]:
 
 
 def reason(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the last line that git said, without its `fatal:`."""
-    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return lines[-1].removeprefix("fatal: ")
+    """Return the last line that says something of its own, without its `fatal:`."""
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    own = [line for line in said if line.strip() not in ALWAYS_SAID] or said
+    return own[-1].removeprefix("fatal: ") if own else f"exit code {done.returncode}"

@@ -41,7 +41,7 @@ def make(path: Path, shipped: str) -> Plan:
     if not path.is_dir():
         raise UserError(f"there is no folder {path}", hint="give the project's folder")
     if not looks_like_an_application(path):
-        raise UserError(f"no application was found in {path}", hint=next_hint(path))
+        raise UserError(f"no application was found in {path.resolve()}", hint=next_hint(path))
     evidence = gather(path)
     choices = choose(evidence)
     text = write(choices)

@@ -59,6 +59,9 @@ def test_two_apps_that_a_loose_name_could_mean_are_neither() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
+        ("blu", "did you mean deploy-blue? reviewapps list shows all apps"),
+        ("dploy-blue", "did you mean deploy-blue? reviewapps list shows all apps"),
+        ("deploy-mine", "reviewapps list shows all apps"),
         ("deploy-bleu", "did you mean deploy-blue? reviewapps list shows all apps"),
         ("blue-ajjyhe", "did you mean deploy-blue? reviewapps list shows all apps"),
         ("quite-another", "reviewapps list shows all apps"),

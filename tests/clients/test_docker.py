@@ -140,6 +140,26 @@ def test_a_build_that_fails_tells_its_last_line_and_keeps_more(says: Says, tmp_p
     assert "Dockerfile" in caught.value.hint
 
 
+def test_a_failed_build_shows_what_the_dockerfile_did_and_no_colours(
+    says: Says, tmp_path: Path
+) -> None:
+    output = (
+        "DEPRECATED: The legacy builder is deprecated\n            Install buildx\n\n"
+        "Sending build context to Docker daemon  45kB\n\nStep 1/2 : FROM scratch\n"
+        "\x1b[91mruby: no such file\n"
+    )
+    says(output, "\x1b[0mThe command 'ruby x' returned 1", 1)
+    commit = repositories.make(tmp_path / "shop", {"Dockerfile": "FROM scratch\n"})
+    with pytest.raises(Failed) as caught:
+        Docker().build(tmp_path / "shop", commit, "shop:x-1")
+    assert caught.value.message.endswith("did not build: The command 'ruby x' returned 1")
+    assert caught.value.details.splitlines() == [
+        "Step 1/2 : FROM scratch",
+        "ruby: no such file",
+        "The command 'ruby x' returned 1",
+    ]
+
+
 def test_a_build_without_a_daemon_is_not_the_dockerfiles_fault(says: Says, tmp_path: Path) -> None:
     says("", NO_DAEMON, 1)
     commit = repositories.make(tmp_path / "shop", {"Dockerfile": "FROM scratch\n"})

@@ -96,8 +96,12 @@ def test_a_remote_that_hangs_is_an_error(repository: Path, monkeypatch: pytest.M
 
 
 def test_a_remote_that_is_not_set_up_is_an_error(repository: Path) -> None:
-    with pytest.raises(ServiceError, match="the remote upstream cannot be asked"):
+    with pytest.raises(ServiceError) as caught:
         git.remote_branches(repository, "upstream")
+    assert caught.value.message == (
+        "the remote upstream cannot be asked for its branches: "
+        "'upstream' does not appear to be a git repository"
+    )
     with pytest.raises(ServiceError):
         git.remote_branches(repository, "--upload-pack=touch hacked")
     assert not list(repository.glob("hacked*"))
