@@ -43,6 +43,7 @@ class Router:
     open_files: int | None = None
     workers: int | str = "auto"
     worker_connections: int = 16384
+    keepalive_pools: int = 1
     reuseport: bool = False
     drain_seconds: int = 300
     hold_seconds: int = 50

@@ -61,6 +61,14 @@ def test_tls_brings_http2_and_the_question_of_sni() -> None:
     assert "ssl" not in render(PLAIN).replace("X-Forwarded-Ssl", "")
 
 
+def test_one_pool_is_named_and_several_are_chosen_by_the_host() -> None:
+    assert "proxy_pass http://0_edge;" in render(PLAIN)
+    assert "split_clients" not in render(PLAIN)
+    several = render(dataclasses.replace(PLAIN, keepalive_pools=4))
+    assert "proxy_pass http://$edge;" in several
+    assert [f"upstream {number}_edge" in several for number in range(5)] == [True] * 4 + [False]
+
+
 def test_the_scheme_is_a_constant_where_it_can_be() -> None:
     assert "X-Forwarded-Proto http;" in render(PLAIN)
     assert "X-Forwarded-Proto $scheme;" in render(TLS)

@@ -46,6 +46,15 @@ def consul_binary() -> str | None:
     return str(cached) if cached.exists() else shutil.which("consul")
 
 
+def takes_connections(worker: int) -> bool:
+    """Return whether a worker of nginx is there and has not been told to go."""
+    try:
+        title = Path(f"/proc/{worker}/cmdline").read_text()
+    except OSError:
+        return False  # gone
+    return bool(title) and "shutting down" not in title
+
+
 def encoded(value: str) -> str:
     return base64.b64encode(value.encode()).decode()
 
@@ -205,6 +214,8 @@ class RunningRouter:
         before = set(self.workers())
         self.process.send_signal(signal.SIGHUP)
         eventually(lambda: set(self.workers()) - before)
+        # An old worker takes connections until it has read that it must go.
+        eventually(lambda: not [pid for pid in before if takes_connections(pid)])
 
     def workers(self) -> list[int]:
         assert self.process

@@ -8,7 +8,6 @@ import pytest
 
 from tests.router.apps import App
 from tests.router.conftest import World
-from tests.router.processes import eventually
 from tests.router.raw import ask, get
 
 # ruff: noqa: E501, RUF001
@@ -144,7 +143,7 @@ def test_platform_and_forwarding_headers_of_a_client_are_replaced(
 def test_the_public_port_stands_in_the_host_that_the_app_sees(world: World) -> None:
     world.run("shop")
     world.router.reload(public_port=8080)
-    eventually(lambda: world.get("shop").json()["headers"]["Host"] == "shop.localhost:8080")
+    assert world.get("shop").json()["headers"]["Host"] == "shop.localhost:8080"
     assert world.post("shop").json()["headers"]["Host"] == "shop.localhost:8080"
 
 

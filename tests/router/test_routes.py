@@ -1,6 +1,7 @@
 """Routes: from Consul into requests, and out again."""
 
 import time
+from collections.abc import Callable
 
 from tests.router.conftest import World
 from tests.router.processes import eventually
@@ -12,6 +13,18 @@ def test_a_route_is_served_as_soon_as_it_is_written(world: World) -> None:
     assert answer.status_code == 200
     assert answer.json()["app"] == "shop"
     assert answer.json()["path"] == "/cart?x=1"
+
+
+def test_apps_spread_over_several_pools_are_each_served_by_their_own(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(keepalive_pools=3)
+    slugs = [f"pool-{letter}" for letter in "abcdefgh"]
+    for slug in slugs:
+        world.run(slug)
+    for _ in range(3):
+        assert [world.get(slug).json()["app"] for slug in slugs] == slugs
+        assert [world.post(slug).json()["app"] for slug in slugs] == slugs
 
 
 def test_a_route_that_moves_is_followed_and_acknowledged(world: World) -> None:

@@ -30,4 +30,11 @@ function cookies.clean_answer(lines)
     ngx.header["Set-Cookie"] = #kept > 0 and kept or nil
 end
 
+-- Same for the fast lane's answers; the gate has cleaned its own, which may carry the platform's cookies.
+function cookies.clean_edge(lines)
+    if not (ngx.var.upstream_addr or ""):find("gate%.sock$") then
+        cookies.clean_answer(lines)
+    end
+end
+
 return cookies

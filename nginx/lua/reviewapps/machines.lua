@@ -29,12 +29,8 @@ local function any(patterns, agent)
     return false
 end
 
--- "probe", "unfurler", "crawler" or nil for everybody else.
-function machines.kind(agent)
-    if not agent or agent == "" then
-        return nil
-    end
-    agent = agent:sub(1, 512):lower()
+local function look(agent)
+    agent = agent:lower()
     if any(PROBES, agent) then
         return "probe"
     elseif any(UNFURLERS, agent) then
@@ -42,7 +38,32 @@ function machines.kind(agent)
     elseif any(CRAWLERS, agent) then
         return "crawler"
     end
-    return nil
+    return false
+end
+
+-- What was found for each agent: a look costs as much as two whole requests, and each app's first
+-- request in a second asks.
+local LIMIT = 1000
+local known, count = {}, 0
+
+-- "probe", "unfurler", "crawler" or nil for everybody else.
+function machines.kind(agent)
+    if not agent or agent == "" then
+        return nil
+    end
+    if #agent > 512 then
+        agent = agent:sub(1, 512)
+    end
+    local kind = known[agent]
+    if kind == nil then
+        if count >= LIMIT then
+            known, count = {}, 0
+        end
+        kind = look(agent)
+        known[agent] = kind
+        count = count + 1
+    end
+    return kind or nil
 end
 
 return machines

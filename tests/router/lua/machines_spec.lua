@@ -19,4 +19,15 @@ describe("machines", function()
         end
         assert.is_nil(machines.kind(nil))
     end)
+
+    it("says the same again, however many agents it has been asked about", function()
+        for number = 1, 2500 do
+            assert.is_nil(machines.kind("Browser/" .. number))
+            assert.equal("probe", machines.kind("kube-probe/1.31"))
+            assert.equal("crawler", machines.kind("SomeNewBot"))
+        end
+        assert.is_nil(machines.kind("Browser/1"))
+        assert.equal("crawler", machines.kind(("x"):rep(508) .. "bot;" .. ("x"):rep(9000)))
+        assert.is_nil(machines.kind(("x"):rep(512) .. "bot;"))
+    end)
 end)
