@@ -46,6 +46,17 @@ def test_each_command_has_a_chapter_with_its_options_and_an_example(path: str) -
         assert f"`reviewapps {path}" in text
 
 
+def test_the_table_at_the_top_has_every_command() -> None:
+    table = re.findall(r"^\| \[`(\w+)`\]\(#\1\) \|", TEXT, re.MULTILINE)
+    assert set(table) == {path for path in COMMANDS if " " not in path}
+    assert len(table) == len(set(table))
+
+
+def test_no_chapter_stands_there_twice() -> None:
+    heads = re.findall(r"^##+ (.+)$", TEXT, re.MULTILINE)
+    assert len(heads) == len(set(heads))
+
+
 @pytest.mark.parametrize("path", COMMANDS)
 def test_the_page_has_no_option_that_the_command_lacks(path: str) -> None:
     known = {name for each in COMMANDS[path].params for name in each.opts}
