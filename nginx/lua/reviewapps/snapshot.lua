@@ -6,7 +6,7 @@ local version = require "reviewapps.version"
 
 local snapshot = {}
 
-local EVERY = 2 -- seconds between two writes at most
+local EVERY, SHARE = 2, 20 -- seconds between two writes, or twenty times as long as the last one took
 local CHUNK = 500 -- entries between two pauses: other requests are not kept waiting
 local is_due = false
 
@@ -53,15 +53,19 @@ local function run(premature)
         if premature or ngx.worker.exiting() then
             return
         end
+        local pause = EVERY
         if is_due then
             is_due = false
+            local began = ngx.now()
             local fine, ok, err = pcall(write)
+            ngx.update_time()
+            pause = math.max(EVERY, SHARE * (ngx.now() - began))
             if not fine or not ok then
                 store.count("snapshot_errors")
                 ngx.log(ngx.WARN, "snapshot: ", fine and err or ok)
             end
         end
-        ngx.sleep(EVERY)
+        ngx.sleep(pause)
     end
     ngx.timer.at(0, run)
 end
