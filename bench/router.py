@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
 import router_cost  # noqa: E402 - the path is set just above
+import router_profile  # noqa: E402
 import router_soak  # noqa: E402
 import router_stage  # noqa: E402
 import router_times  # noqa: E402
@@ -33,21 +34,34 @@ FULL = {
 HEAD = "| | N | median ms | p99 ms | max ms |\n|---|---|---|---|---|"
 
 
+COSTS = [
+    (1, ["plain", "router", "router, 16 pools", "haproxy", "caddy", "blocking"], ["plain"]),
+    (1, ["plain, logging", "router, logging"], ["plain, logging"]),
+    (
+        200,
+        ["plain", "plain with 200 upstreams", "router", "router, 16 pools", "haproxy"],
+        ["plain", "plain with 200 upstreams"],
+    ),
+]
+
+
 def cost(size: dict[str, float]) -> None:
     """CPU per request and requests per second against all contenders; one app, then 200."""
     with router_stage.open_stage(1000) as stage:
-        names = ["plain", "router", "haproxy", "caddy", "blocking"]
-        for apps, chosen in ((1, names), (200, names[:3])):
+        for number, (apps, names, bases) in enumerate(COSTS):
             print(f"\n### {apps} app{'s in random order' if apps > 1 else ''}, 1,000 routes\n")
             taken = router_cost.rounds(
-                stage,
-                chosen,
-                int(size["rounds"]),
-                size["seconds"],
-                apps,
-                first_port=18100 if apps == 1 else 18120,
+                stage, names, int(size["rounds"]), size["seconds"], apps, 18100 + 20 * number
             )
-            print(router_cost.table(taken), flush=True)
+            for base in bases:
+                print(router_cost.table(taken, base), end="\n\n", flush=True)
+
+
+def profile(size: dict[str, float]) -> None:
+    """Instructions for each request, part by part, under valgrind; needs no quiet machine."""
+    print("\n### Instructions for each request (user space)\n")
+    with router_stage.open_stage(router_stage.APPS) as stage:
+        router_profile.table(stage, 18100)
 
 
 def follow(size: dict[str, float]) -> None:
@@ -119,13 +133,19 @@ def soak(size: dict[str, float]) -> None:
               f"{len(log)} disturbances; {dict(found.results)}", flush=True)  # fmt: skip
 
 
-PARTS = {part.__name__: part for part in (cost, follow, others, hold, memory, soak)}
+PARTS = {part.__name__: part for part in (cost, follow, others, hold, memory, soak, profile)}
+ALL = [name for name in PARTS if name != "profile"]  # which needs valgrind
 
 
 def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["all"], help=f"all, or of {', '.join(PARTS)}")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        default=["all"],
+        help=f"all ({', '.join(ALL)}), or of {', '.join(PARTS)}",
+    )
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, to see it run")
     parser.add_argument("--minutes", type=float, help="how long the soak lasts")
     chosen = parser.parse_args()
@@ -133,7 +153,7 @@ def main() -> None:
     size["minutes"] = chosen.minutes or size["minutes"]
     load = os.getloadavg()[0]
     print(f"{os.cpu_count()} processors, load {load:.1f} before the start")
-    for name in PARTS if chosen.parts == ["all"] else chosen.parts:
+    for name in ALL if chosen.parts == ["all"] else chosen.parts:
         PARTS[name](size)
 
 

@@ -143,10 +143,15 @@ def open_stage(routes: int, alike: bool = False) -> Iterator[Stage]:
         yield stage
 
 
-def worker_of(master: int) -> int:
-    """Return the process that does the work: nginx's worker, or the process itself."""
-    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    return int(children[0]) if children else master
+def worker_of(master: int, seconds: float = 20) -> int:
+    """Return the process id of nginx's worker."""
+    children = Path(f"/proc/{master}/task/{master}/children")
+    deadline = time.monotonic() + seconds
+    while not (found := children.read_text().split()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nginx {master} has no worker")
+        time.sleep(0.02)
+    return int(found[0])
 
 
 def routes_of(health: str) -> int:
@@ -156,8 +161,8 @@ def routes_of(health: str) -> int:
         return -1  # it has only just begun to listen
 
 
-def start_router(stage: Stage, port: int, **changes: object) -> int:
-    """Start the router with everything on; return the worker's process id."""
+def write_router(stage: Stage, port: int, **changes: object) -> Path:
+    """Write the configuration of a router with everything on but the access log."""
     run = stage.run / f"router-{port}"
     run.mkdir()
     settings: dict[str, object] = {
@@ -175,20 +180,67 @@ def start_router(stage: Stage, port: int, **changes: object) -> int:
         "access_log": "off",
         "error_log": str(run / "error.log"),
     }
-    conf = stage.file(f"router-{port}.conf", render(Router(**{**settings, **changes}), NGINX))  # type: ignore[arg-type]
-    process = stage.spawn("nginx", "-e", "stderr", "-c", str(conf), core=PROXY_CORE)
+    return stage.file(f"router-{port}.conf", render(Router(**{**settings, **changes}), NGINX))  # type: ignore[arg-type]
+
+
+def wait_for_routes(stage: Stage, port: int) -> None:
+    """Wait until a router knows every route."""
     health = f"http://{ADDRESS}:{port + 1000}/health"
-    wait_for_port(ADDRESS, port)
+    wait_for_port(ADDRESS, port, 120)
     deadline = time.monotonic() + 120
     while routes_of(health) < stage.routes:
         if time.monotonic() > deadline:
-            raise TimeoutError((run / "error.log").read_text())
+            raise TimeoutError((stage.run / f"router-{port}" / "error.log").read_text())
         time.sleep(0.1)
+
+
+def start_router(stage: Stage, port: int, **changes: object) -> int:
+    """Start the router with everything on; return the worker's process id."""
+    conf = write_router(stage, port, **changes)
+    process = stage.spawn("nginx", "-e", "stderr", "-c", str(conf), core=PROXY_CORE)
+    wait_for_routes(stage, port)
     return worker_of(process.pid)
 
 
-def start_plain(stage: Stage, port: int) -> int:
-    conf = stage.template("plain.conf", listen=f"{ADDRESS}:{port}", app=place(0))
+def start_pooled(stage: Stage, port: int) -> int:
+    """Start the router with its idle connections in 16 lists instead of one."""
+    return start_router(stage, port, keepalive_pools=16)
+
+
+def start_logged(stage: Stage, port: int) -> int:
+    """Start the router with its access log in a file."""
+    return start_router(stage, port, access_log=str(stage.run / f"router-{port}.log"))
+
+
+def write_plain(stage: Stage, port: int, log: str = "off") -> Path:
+    return stage.template(
+        "plain.conf", listen=f"{ADDRESS}:{port}", port=port, app=place(0), log=log
+    )
+
+
+def start_plain(stage: Stage, port: int, log: str = "off") -> int:
+    conf = write_plain(stage, port, log)
+    process = stage.spawn("nginx", "-e", "stderr", "-c", str(conf), core=PROXY_CORE)
+    wait_for_port(ADDRESS, port)
+    return worker_of(process.pid)
+
+
+def start_plain_logged(stage: Stage, port: int) -> int:
+    """Start plain nginx with its usual access log."""
+    return start_plain(stage, port, str(stage.run / f"plain-{port}.log"))
+
+
+def start_plain_many(stage: Stage, port: int) -> int:
+    """Start plain nginx with one static upstream for each app, chosen by a map."""
+    numbers = range(APPS)
+    upstreams = "".join(
+        f"upstream {n}_app {{ server {place(n)}; keepalive 64; keepalive_requests 100000000; }}\n"
+        for n in numbers
+    )
+    hosts = "".join(f"{host(n)} {n}_app;\n" for n in numbers)
+    conf = stage.template(
+        "plain_many.conf", listen=f"{ADDRESS}:{port}", upstreams=upstreams, hosts=hosts
+    )
     process = stage.spawn("nginx", "-e", "stderr", "-c", str(conf), core=PROXY_CORE)
     wait_for_port(ADDRESS, port)
     return worker_of(process.pid)
@@ -224,7 +276,11 @@ def start_caddy(stage: Stage, port: int) -> int:
 
 CONTENDERS: dict[str, Callable[[Stage, int], int]] = {
     "plain": start_plain,
+    "plain with 200 upstreams": start_plain_many,
+    "plain, logging": start_plain_logged,
     "router": start_router,
+    "router, 16 pools": start_pooled,
+    "router, logging": start_logged,
     "haproxy": start_haproxy,
     "caddy": start_caddy,
     "blocking": start_blocking,
