@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from reviewapps.errors import NotFound
+from reviewapps.errors import NotFound, UserError
 from reviewapps.local.cluster import DEFAULT, Cluster, load
 from reviewapps.local.down import down as take_down
 from reviewapps.local.status import status as read_status
@@ -79,10 +79,22 @@ def down(name: str, yes: bool, as_json: bool) -> None:
         err=as_json,
     )
     if not yes:
-        click.confirm("Go on?", abort=True, err=as_json)
+        confirm(name, as_json)
     take_down(lambda line: click.echo(line, err=as_json), cluster)
     if as_json:
         click.echo(json.dumps({"removed": name}))
+
+
+def confirm(name: str, as_json: bool) -> None:
+    """Ask whether to go on; raise UserError where nobody is there to answer."""
+    try:
+        click.confirm("Go on?", abort=True, err=as_json)
+    except click.Abort as error:
+        if not isinstance(error.__context__, EOFError):  # a no, or Ctrl-C
+            raise
+        click.echo(err=True)
+        command = f"reviewapps local down --yes{'' if name == DEFAULT else f' --name {name}'}"
+        raise UserError("nobody is there to answer, so nothing was stopped", hint=command) from None
 
 
 @local.command()
