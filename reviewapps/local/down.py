@@ -16,7 +16,6 @@ def down(say: Say, cluster: Cluster) -> None:
     require_machine()
     with locked(cluster.name):
         aws.stop(cluster)  # it would start nodes again
-        aws_databases.remove_all(cluster, say)
         for node in nodes.started(cluster):
             nodes.stop(cluster, node.k)
             say(f"node {node.k} removed")
@@ -24,5 +23,6 @@ def down(say: Say, cluster: Cluster) -> None:
             part.stop(cluster)
             say(f"{part.name} stopped")
         end_marked(cluster.folder)
+        aws_databases.remove_all(cluster, say)  # nothing starts one any more
         leftovers.remove_folder(cluster.folder)
         say(f"{cluster.folder} removed")
