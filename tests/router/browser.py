@@ -24,6 +24,13 @@ def chromium_binary() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+MOVED = ("Inspected target navigated or closed", "Cannot find context", "context was destroyed")
+
+
+class PageMoved(Exception):
+    """The page became another one while it was asked."""
+
+
 class Browser:
     """One Chromium with one page; every *.localhost leads to the router under test."""
 
@@ -63,6 +70,8 @@ class Browser:
             if answer.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown"):
                 self.console.append(json.dumps(answer["params"]))
             if answer.get("id") == self.number:
+                if any(text in str(answer.get("error", "")) for text in MOVED):
+                    raise PageMoved(answer)
                 assert "error" not in answer, answer
                 result: dict[str, Any] = answer["result"]
                 return result
@@ -92,8 +101,13 @@ class Browser:
         eventually(lambda: self.evaluate("document.readyState") == "complete")
 
     def evaluate(self, expression: str) -> Any:
-        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        return found["result"].get("value")
+        def ask() -> dict[str, Any] | None:
+            try:
+                return self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+            except PageMoved:
+                return None  # the new page is asked next
+
+        return eventually(ask)["result"].get("value")
 
     def text(self) -> str:
         return str(self.evaluate("document.body ? document.body.innerText : ''"))
