@@ -3,8 +3,11 @@
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.router.conftest import World
 from tests.router.processes import eventually
+from tests.router.raw import get
 
 
 def test_a_route_is_served_as_soon_as_it_is_written(world: World) -> None:
@@ -13,6 +16,30 @@ def test_a_route_is_served_as_soon_as_it_is_written(world: World) -> None:
     assert answer.status_code == 200
     assert answer.json()["app"] == "shop"
     assert answer.json()["path"] == "/cart?x=1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "method", "lane"),
+    [
+        ([], "GET", "app"),
+        (["Cookie: theme=dark; session=reviewapp"], "GET", "app"),
+        (["Accept: text/html, text/event-stream"], "GET", "app"),
+        (["Cookie: theme=dark; __Host-reviewapps=secret"], "GET", "gate"),
+        (["Accept: text/event-stream"], "GET", "gate"),
+        (["X-Reviewapps-Bypass: token"], "GET", "gate"),
+        ([], "OPTIONS", "gate"),
+        (["Content-Length: 0"], "POST", "gate"),
+    ],
+)
+def test_only_a_plain_get_goes_straight_to_the_app(
+    world: World, headers: list[str], method: str, lane: str
+) -> None:
+    app = world.run("shop")
+    assert get(world.router.port, "shop.localhost", *headers, method=method).status == 200
+    eventually(world.router.access_log)
+    [line] = world.router.access_log()
+    straight = line["upstream"] == app.place
+    assert straight == (lane == "app"), line["upstream"]
 
 
 def test_apps_spread_over_several_pools_are_each_served_by_their_own(
