@@ -14,7 +14,7 @@ from pathlib import Path
 import router_stage
 from router_stage import ADDRESS, Stage, host
 
-WARM, ROUNDS, CONNECTIONS = 12, 40, 32
+WARM, ROUNDS, CONNECTIONS = 40, 100, 32
 REQUEST = (
     "GET / HTTP/1.1\r\nHost: {host}\r\n"
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n"
