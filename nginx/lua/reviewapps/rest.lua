@@ -110,7 +110,10 @@ local function run(premature, self)
             store.state:set("watch_error", "rest: " .. tostring(fine and err or done))
             self.pause = config.back_off_seconds * (0.5 + math.random() / 2)
         end
-        ngx.sleep(self.pause)
+        local over = ngx.now() + self.pause
+        repeat -- in slices: a worker that is told to go does not linger
+            ngx.sleep(math.max(0.001, math.min(0.5, over - ngx.now())))
+        until ngx.now() >= over or ngx.worker.exiting()
     end
     if not ngx.worker.exiting() then
         ngx.timer.at(0, run, self)

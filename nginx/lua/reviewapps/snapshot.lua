@@ -6,9 +6,11 @@ local version = require "reviewapps.version"
 
 local snapshot = {}
 
-local EVERY, SHARE = 2, 20 -- seconds between two writes, or twenty times as long as the last one took
+local EVERY = 2 -- seconds between two looks
+local SHARE = 20 -- a write comes twenty times as long after the last one as that took
 local CHUNK = 500 -- entries between two pauses: other requests are not kept waiting
 local is_due = false
+local not_before = 0
 
 function snapshot.due()
     is_due = true
@@ -53,19 +55,18 @@ local function run(premature)
         if premature or ngx.worker.exiting() then
             return
         end
-        local pause = EVERY
-        if is_due then
+        if is_due and ngx.now() >= not_before then
             is_due = false
             local began = ngx.now()
             local fine, ok, err = pcall(write)
             ngx.update_time()
-            pause = math.max(EVERY, SHARE * (ngx.now() - began))
+            not_before = ngx.now() + SHARE * (ngx.now() - began)
             if not fine or not ok then
                 store.count("snapshot_errors")
                 ngx.log(ngx.WARN, "snapshot: ", fine and err or ok)
             end
         end
-        ngx.sleep(pause)
+        ngx.sleep(EVERY)
     end
     ngx.timer.at(0, run)
 end
