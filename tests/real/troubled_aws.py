@@ -13,6 +13,7 @@ ERROR = (
     "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{text}</Message></Error>"
     "<RequestId>1</RequestId></ErrorResponse>"
 )
+OWN = ("connection", "content-length", "date", "server", "transfer-encoding")
 
 
 @dataclass
@@ -51,24 +52,27 @@ class Handler(BaseHTTPRequestHandler):
         action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
         error = self.trouble.answer_to(action)
         if error:
-            self.answer(400, "text/xml", error.encode())
+            self.answer(400, {"Content-Type": "text/xml"}, error.encode())
             return
         to = urlsplit(self.trouble.upstream)
         upstream = http.client.HTTPConnection(to.hostname or "", to.port, timeout=60)
         try:
             upstream.request(self.command, self.path, body, dict(self.headers))
             found = upstream.getresponse()
-            self.answer(found.status, found.getheader("Content-Type", ""), found.read())
+            self.answer(found.status, dict(found.getheaders()), found.read())
         finally:
             upstream.close()
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST
 
-    def answer(self, code: int, kind: str, body: bytes) -> None:
+    def answer(self, code: int, headers: dict[str, str], body: bytes) -> None:
         """Send an answer."""
         self.send_response(code)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            if name.lower() not in OWN:
+                self.send_header(name, value)
+        length = headers.get("Content-Length", "0") if self.command == "HEAD" else len(body)
+        self.send_header("Content-Length", str(length))
         self.end_headers()
         self.wfile.write(body)
 

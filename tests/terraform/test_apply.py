@@ -3,9 +3,6 @@
 import base64
 import gzip
 import json
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from reviewapps import packages, settings
 from reviewapps.clients import Clients
+from tests.real.troubled_aws import troubled
 from tests.terraform.stack import VARIABLES, Stack, copy_of_stack
 
 pytestmark = pytest.mark.slow
@@ -64,23 +62,19 @@ def resources(stack: Stack) -> list[str]:
 
 
 def test_an_apply_that_stops_half_way_is_run_again(stack: Stack, aws: str) -> None:
-    """Interrupted after 15 resources; the same command then makes the rest, and none twice."""
-    process = subprocess.Popen(
-        ["terraform", f"-chdir={stack.folder}", "apply", "-auto-approve", "-no-color"],
-        env=os.environ | {"TF_CLI_CONFIG_FILE": os.devnull} | stack.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    made = 0
-    for line in process.stdout:
-        made += "Creation complete" in line
-        if made == 15:
-            process.send_signal(signal.SIGINT)
-            break
-    process.communicate()
-    assert process.returncode != 0
+    """Two services refuse; the same command then makes the rest, and none twice.
+
+    Not by a signal: what AWS makes in the moment in which Terraform gives up is known to nobody.
+    """
+    plain = dict(stack.environment)
+    with troubled(aws) as way:
+        way.refuse("CreateDBInstance", "InsufficientDBInstanceCapacity", "none of that class")
+        way.refuse("CreateTargetGroup", "TooManyTargetGroups", "the quota is reached")
+        stack.environment |= {"AWS_ENDPOINT_URL": way.url}
+        stopped = stack.run("apply", "-auto-approve", "-no-color", check=False)
+    stack.environment = plain
+    assert stopped.returncode != 0
+    assert "none of that class" in stopped.stderr
     half = len(resources(stack))
     stack.run("apply", "-auto-approve", "-no-color")
     assert 15 <= half < len(resources(stack))
