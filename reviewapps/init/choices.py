@@ -70,6 +70,14 @@ def environment(evidence: Evidence) -> list[Choice]:
             "Rails 7.1 and later make a key of their own for each container: a redeploy ends"
             " sessions. Older ones need SECRET_KEY_BASE.",
         )
+        if evidence.folder.first(
+            "config/credentials.yml.enc", "config/credentials/production.yml.enc"
+        ):
+            evidence.folder.note(
+                "the key to Rails' encrypted credentials is not in git: if the app does not start"
+                " without, make credentials that hold nothing of production,"
+                " run reviewapps secret set RAILS_MASTER_KEY, and add secrets: [RAILS_MASTER_KEY]"
+            )
     elif "sinatra" in evidence.gems or "rack" in evidence.gems:
         wanted["RACK_ENV"] = ("production", "Rack as in production.")
     if evidence.node and not evidence.gems:

@@ -51,6 +51,14 @@ def test_rails_with_postgresql_and_resque(tmp_path: Path) -> None:
     assert made.notes == []
 
 
+def test_credentials_whose_key_is_not_in_git_are_noted(tmp_path: Path) -> None:
+    files = {**folders.RAILS_POSTGRESQL_RESQUE, "config/credentials.yml.enc": "x"}
+    made = planned(tmp_path, files)
+    assert "secrets" not in chosen(made)
+    (note,) = made.notes
+    assert "reviewapps secret set RAILS_MASTER_KEY" in note
+
+
 def test_rails_with_mysql_and_sidekiq(tmp_path: Path) -> None:
     made = planned(tmp_path, folders.RAILS_MYSQL_SIDEKIQ)
     assert chosen(made) == {
