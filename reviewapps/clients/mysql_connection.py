@@ -1,7 +1,6 @@
 """Connections to one MySQL or MariaDB server: the rotating password, time limits, our errors."""
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -9,6 +8,7 @@ import pymysql
 from pymysql.connections import Connection as PyMySQLConnection
 from pymysql.cursors import Cursor
 
+from reviewapps.clients.master_password import MasterPassword
 from reviewapps.errors import Conflict, ReviewAppsError, ServiceError, Unreachable
 from reviewapps.settings import DatabaseServer
 
@@ -17,8 +17,6 @@ Rows = tuple[tuple[Any, ...], ...]
 
 CONNECT_SECONDS = 5
 LOCK_SECONDS = 30
-ROTATION_SECONDS = 5.0
-ASK_AGAIN_SECONDS = 0.2
 NOBODY_THERE = (2002, 2003, 2005, 2006, 2013, 1053)
 DENIED = (1045, 1698)
 BUSY = (1205, 1213)
@@ -37,8 +35,7 @@ class MysqlServer:
     def __init__(self, server: DatabaseServer, password: Callable[[], str]) -> None:
         self.server = server
         self.place = f"{server.host}:{server.port}"
-        self._ask = password
-        self._password: str | None = None
+        self._password = MasterPassword(password, rotates=server.rotates)
 
     @contextlib.contextmanager
     def connection(self, database: str = "", limit_seconds: float = 60) -> Iterator[Connection]:
@@ -78,25 +75,10 @@ class MysqlServer:
         )
 
     def _connect(self, database: str) -> Connection:
-        """The secret may have been rotated since it was read, so a refused one is read again.
-
-        A rotation changes the server first and the secret a moment later.
-        """
-        deadline = time.monotonic() + (ROTATION_SECONDS if self.server.rotates else 0)
-        if self._password is None:
-            self._password = self._ask()
-        while True:
-            try:
-                return self.login(self.server.user, self._password, database)
-            except pymysql.OperationalError as error:
-                if code_of(error) not in DENIED:
-                    raise
-                fresh = self._ask()
-                if fresh == self._password and time.monotonic() >= deadline:
-                    raise
-                if fresh == self._password:
-                    time.sleep(ASK_AGAIN_SECONDS)
-                self._password = fresh
+        return self._password.log_in(
+            lambda password: self.login(self.server.user, password, database),
+            lambda error: isinstance(error, pymysql.OperationalError) and code_of(error) in DENIED,
+        )
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

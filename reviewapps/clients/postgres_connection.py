@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
+from reviewapps.clients.master_password import MasterPassword
 from reviewapps.errors import Conflict, ReviewAppsError, ServiceError, Unreachable, UserError
 from reviewapps.settings import DatabaseServer
 
@@ -21,8 +22,6 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 CONNECT_SECONDS = 5
 LOCK_SECONDS = 30
 BUSY_SECONDS = 8
-ROTATION_SECONDS = 5.0
-ASK_AGAIN_SECONDS = 0.2
 STARTING = ("starting up", "shutting down", "not yet accepting", "in recovery mode")
 MISTRUST = ("no password supplied", "certificate", "SSL")
 BUSY = ("XX000", "55006", "40P01")  # tuple concurrently updated, object in use, deadlock
@@ -40,8 +39,7 @@ class PostgresServer:
     def __init__(self, server: DatabaseServer, password: Callable[[], str]) -> None:
         self.server = server
         self.place = f"{server.host}:{server.port}"
-        self._ask = password
-        self._password: str | None = None
+        self._password = MasterPassword(password, rotates=server.rotates)
 
     @contextlib.contextmanager
     def connection(
@@ -100,25 +98,15 @@ class PostgresServer:
         )
 
     def _connect(self, database: str) -> Connection:
-        """The secret may have been rotated since it was read, so a refused one is read again.
-
-        A rotation changes the server first and the secret a moment later.
-        """
-        deadline = time.monotonic() + (ROTATION_SECONDS if self.server.rotates else 0)
-        if self._password is None:
-            self._password = self._ask()
-        while True:
-            try:
-                return self.login(self.server.user, self._password, database)
-            except psycopg.OperationalError as error:
-                if unreachable := self.unreachable(error):
-                    raise unreachable from error
-                fresh = self._ask()
-                if fresh == self._password and time.monotonic() >= deadline:
-                    raise self._refused(error) from error
-                if fresh == self._password:
-                    time.sleep(ASK_AGAIN_SECONDS)
-                self._password = fresh
+        try:
+            return self._password.log_in(
+                lambda password: self.login(self.server.user, password, database),
+                lambda error: (
+                    isinstance(error, psycopg.OperationalError) and not self.unreachable(error)
+                ),
+            )
+        except psycopg.OperationalError as error:
+            raise (self.unreachable(error) or self._refused(error)) from error
 
     def _refused(self, error: psycopg.Error) -> ServiceError:
         return ServiceError(

@@ -279,7 +279,8 @@ def test_a_wrong_password_is_asked_for_once_more_and_then_said(engine: Engine) -
         asked.append(1)
         return f"wrong {len(asked)}"
 
-    client = engine.connect(engine.running.server, password)
+    written_down = engine.moved(password_file="one of the settings")
+    client = engine.connect(written_down, password)
     with pytest.raises(ServiceError, match="reviewapps") as caught:
         client.owned()
     assert not isinstance(caught.value, Unreachable)
