@@ -10,7 +10,7 @@ from reviewapps.store import keys
 from tests.store.test_store import *  # noqa: F403 - the same tests, with another `consul`
 
 pytestmark = pytest.mark.real
-ROOTS = ("ROOT", "APPS", "ROUTES", "HOSTS", "LOCKS", "ROUTERS", "WISHES")
+ROOTS = [name for name in vars(keys) if name.isupper()]
 
 
 @pytest.fixture  # type: ignore[no-redef] # it takes the stand-in's place
