@@ -19,11 +19,14 @@ def path(project: str) -> str:
     return f"reviewapps/projects/{project}"
 
 
-def chosen(nomad: Nomad, project: Project) -> dict[str, str]:
-    """Return the secrets that the project file names; raises UserError when some are not set."""
+def chosen(nomad: Nomad, project: Project) -> tuple[dict[str, str], int]:
+    """Return the secrets that the project file names, and what grows whenever one changes.
+
+    Without any it is ({}, 0). Raises UserError when some are not set.
+    """
     if not project.secrets:
-        return {}
-    kept = nomad.variable(path(project.project))
+        return {}, 0
+    kept, index = nomad.variable_with_index(path(project.project))
     lacking = [name for name in project.secrets if name not in kept]
     if lacking:
         raise UserError(
@@ -31,12 +34,7 @@ def chosen(nomad: Nomad, project: Project) -> dict[str, str]:
             + ", ".join(lacking),
             hint=f"reviewapps secret set {lacking[0]}",
         )
-    return {name: kept[name] for name in project.secrets}
-
-
-def version(nomad: Nomad, project: Project) -> str:
-    """Return what changes whenever one of the project's secrets does, "" without any."""
-    return str(nomad.variable_index(path(project.project))) if project.secrets else ""
+    return {name: kept[name] for name in project.secrets}, index
 
 
 def put(nomad: Nomad, project: str, name: str, value: str) -> bool:
@@ -45,7 +43,7 @@ def put(nomad: Nomad, project: str, name: str, value: str) -> bool:
     Raises UserError for a name that no variable can have and a value that no variable can hold.
     """
     _require_fit(name, value)
-    kept, index = nomad.variable(path(project)), nomad.variable_index(path(project))
+    kept, index = nomad.variable_with_index(path(project))
     if kept.get(name) == value:
         return False
     if sum(len(each.encode()) for each in (*kept.values(), value)) > MAX_BYTES:
@@ -59,7 +57,7 @@ def put(nomad: Nomad, project: str, name: str, value: str) -> bool:
 
 def remove(nomad: Nomad, project: str, name: str) -> None:
     """Forget a secret; raises NotFound when there is none of this name."""
-    kept, index = nomad.variable(path(project)), nomad.variable_index(path(project))
+    kept, index = nomad.variable_with_index(path(project))
     if name not in kept:
         raise NotFound(f"{project} has no secret {name}", hint="reviewapps secret list")
     _write(nomad, project, {key: kept[key] for key in kept if key != name}, index)

@@ -184,12 +184,12 @@ class Nomad:
 
     def variable(self, path: str) -> dict[str, str]:
         """Return the items of a Variable; empty when there is none."""
-        found = self._find(f"var/{path}") or {}
-        return dict(found.get("Items") or {})
+        return self.variable_with_index(path)[0]
 
-    def variable_index(self, path: str) -> int:
-        """Return what grows with each change of a Variable, 0 when there is none."""
-        return int((self._find(f"var/{path}") or {}).get("ModifyIndex", 0))
+    def variable_with_index(self, path: str) -> tuple[dict[str, str], int]:
+        """Return the items of a Variable and what grows with each change, 0 when there is none."""
+        found = self._find(f"var/{path}") or {}
+        return dict(found.get("Items") or {}), int(found.get("ModifyIndex", 0))
 
     def put_variable(
         self, path: str, items: Mapping[str, str], *, expected_index: int | None = None

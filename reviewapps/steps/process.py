@@ -33,11 +33,12 @@ def job(  # noqa: PLR0913 - the last two are named
         **(more or {}),
     }
     release = {"reviewapps_release": str(app.release.number), **(meta or {})}
-    changes = project_secrets.version(context.nomad, app.project)
-    if changes:  # a changed secret comes as a new version does, beside the old one
-        release["reviewapps_secrets"] = changes
+    own, index = project_secrets.chosen(context.nomad, app.project)
+    if index:  # a changed secret comes as a new version does, beside the old one
+        release["reviewapps_secrets"] = str(index)
+    items = secrets(app, context) | {f"{OWN}{name}": value for name, value in own.items()}
     count = getattr(spec, "count", 1)
-    return jobs.make(app, context, step, task, secrets(app, context), count=count, meta=release)
+    return jobs.make(app, context, step, task, items, count=count, meta=release)
 
 
 def ours(app: ReviewApp) -> dict[str, str]:
@@ -59,7 +60,7 @@ def asset_host(app: ReviewApp, context: Context) -> dict[str, str]:
 
 
 def secrets(app: ReviewApp, context: Context) -> dict[str, str]:
-    """Return the items of the process's Variable.
+    """Return what the platform puts into the process's Variable.
 
     The branch's name is there too: Nomad would read a `${…}` in it anywhere else.
     """
@@ -68,6 +69,4 @@ def secrets(app: ReviewApp, context: Context) -> dict[str, str]:
         items["DATABASE_URL"] = database.url(app, context)
     if redis.wanted(app):
         items["REDIS_PASSWORD"] = jobs.password(context, redis.password_path(app))
-    for name, value in project_secrets.chosen(context.nomad, app.project).items():
-        items[f"{OWN}{name}"] = value
     return items
