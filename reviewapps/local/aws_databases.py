@@ -7,10 +7,7 @@ while all processes of the server are frozen, as a disk's snapshot is: what a cr
 """
 
 import shutil
-import signal
 import subprocess
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -23,7 +20,8 @@ from reviewapps.errors import Failed, ReviewAppsError
 from reviewapps.local import aws_servers, images
 from reviewapps.local.aws_engines import ENGINES, SUPERUSER, Engine, first_password
 from reviewapps.local.aws_servers import Server, Snapshot
-from reviewapps.local.cluster import Cluster, load
+from reviewapps.local.aws_watcher import follow, say
+from reviewapps.local.cluster import Cluster
 from reviewapps.local.commands import attempt, run
 
 LABEL = "reviewapps.rds"  # the cluster; beside it, the instance's name
@@ -279,23 +277,5 @@ def remove_all(cluster: Cluster, tell: Callable[[str], None]) -> None:
         tell(f"RDS instance {name} removed")
 
 
-def say(line: str) -> None:
-    """Write a line to the log."""
-    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
-
-
-def main() -> None:
-    """Follow the instances of the cluster that the argument names until told to stop."""
-    cluster = load(sys.argv[1])
-    if cluster is None:
-        raise Failed(f"there is no cluster {sys.argv[1]}")
-    over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
-    watcher = Watcher(cluster)
-    while not over.wait(LOOK_SECONDS):
-        watcher.step()
-    watcher.pool.shutdown(wait=True, cancel_futures=True)
-
-
 if __name__ == "__main__":
-    main()
+    follow(Watcher, LOOK_SECONDS)

@@ -4,9 +4,6 @@ It compares and acts, again and again, and keeps nothing but a file in each node
 names its instance; so it may be killed anywhere. When the API does not answer, nothing is done.
 """
 
-import signal
-import sys
-import threading
 import time
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,9 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from reviewapps import settings
 from reviewapps.clients.consul import Consul, delete
-from reviewapps.errors import Failed
 from reviewapps.local import aws, nodes
-from reviewapps.local.cluster import FIRST_GROUP_NODE, Cluster, Node, load, replace
+from reviewapps.local.aws_watcher import follow, say
+from reviewapps.local.cluster import FIRST_GROUP_NODE, Cluster, Node, replace
 from reviewapps.store import keys
 
 LOOK_SECONDS = 0.5
@@ -105,23 +102,5 @@ def members(cluster: Cluster) -> list[Node]:
     return [node for node in nodes.started(cluster) if node.k >= FIRST_GROUP_NODE]
 
 
-def say(line: str) -> None:
-    """Write a line to the log."""
-    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
-
-
-def main() -> None:
-    """Follow the group of the cluster that the argument names until told to stop."""
-    cluster = load(sys.argv[1])
-    if cluster is None:
-        raise Failed(f"there is no cluster {sys.argv[1]}")
-    over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
-    watcher = Watcher(cluster)
-    while not over.wait(LOOK_SECONDS):
-        watcher.step()
-    watcher.pool.shutdown(wait=True, cancel_futures=True)
-
-
 if __name__ == "__main__":
-    main()
+    follow(Watcher, LOOK_SECONDS)
